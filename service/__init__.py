@@ -1,0 +1,1 @@
+"""What answers: the HTTP server, its client and the command line."""

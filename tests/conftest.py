@@ -1,0 +1,20 @@
+"""Fixtures that several parts of the tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MOT = Path(os.environ.get("TRACKLINE_MOT_DIR", ROOT.parent / "shared" / "mot"))
+
+
+@pytest.fixture(scope="session")
+def mot_dir() -> Path:
+    """The folder of real sequences with ground truth, outside of the repository."""
+    scorer = MOT / "score.py"
+    if not scorer.is_file():
+        pytest.skip(f"no MOT sequences here: {scorer} is missing (set TRACKLINE_MOT_DIR)")
+    return MOT

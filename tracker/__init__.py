@@ -1,0 +1,1 @@
+"""What follows boxes: Kalman filter, gating, assignment, appearance, and a track's life."""
