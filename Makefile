@@ -1,0 +1,62 @@
+# `make demo` and `make test` set up all that they need; `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PORT ?= 8000
+
+# The CPU build of torch stands on an index of its own. It is added where it answers; elsewhere
+# pip takes what its configured index has.
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+EXTRA_INDEX = $$($(BIN)/python -c "import urllib.request as u; u.urlopen('$(CPU_INDEX)/torch/', timeout=5)" \
+	2>/dev/null && echo --extra-index-url $(CPU_INDEX))
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help setup demo serve test check lint types format bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+.venv/.base: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	@echo "Installing Trackline and its pinned dependencies into .venv (about 2 GB on disk) …"
+	$(PIP_INSTALL) $(EXTRA_INDEX) -e .
+	@touch $@
+
+.venv/.dev: .venv/.base
+	$(PIP_INSTALL) $(EXTRA_INDEX) -e '.[dev]'
+	@touch $@
+
+.venv/.weights: .venv/.base models/catalog.toml
+	$(BIN)/trackline models pull yolo26n yolo11n yolo26n-seg sample-car-video
+	@touch $@
+
+setup: .venv/.base .venv/.weights ## environment and weights
+
+demo: setup ## find objects in a photograph, follow them through a video, over HTTP
+	$(BIN)/python -m service.demo
+
+serve: setup ## leave a server running, its page at http://127.0.0.1:8000
+	$(BIN)/trackline serve --port $(PORT)
+
+test: .venv/.dev .venv/.weights ## all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+check: lint types test ## lint, types and tests
+
+format: .venv/.dev ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove the environment and what was written
+	rm -rf .venv out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
