@@ -1,0 +1,96 @@
+"""What tracks look like: embeddings remembered, and their cosine distances to detections."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracker.types import Embeddings, Float, Integer, Mask
+
+DENSE_FROM = 0.1
+"""Share of all pairs from which one matrix product costs less than the pairs one by one."""
+
+
+def cosine_distances(a: Embeddings, b: Embeddings, rows: Integer, columns: Integer) -> Float:
+    """Cosine distance, 0 to 2, of some pairs of unit rows.
+
+    Parameters
+    ----------
+    a, b : float32 [N, D], [M, D]
+        Rows of length 1.
+    rows, columns : int64 [P]
+        Which row of ``a`` meets which row of ``b``; those that passed the gate.
+
+    Returns
+    -------
+    float64 [P]
+    """
+    if len(rows) > DENSE_FROM * len(a) * len(b):
+        likeness = (a @ b.T)[rows, columns]
+    else:
+        likeness = np.einsum("pd,pd->p", a[rows], b[columns])
+    distance: Float = 1.0 - likeness.astype(np.float64)
+    return distance
+
+
+def blend(old: Embeddings, new: Embeddings, keep: float) -> Embeddings:
+    """Exponential moving average of unit rows, length 1 again (Wang et al. 2020, JDE, eq. 6).
+
+    A row of zeros in ``old`` stands for a track without an embedding: it takes the new one.
+    """
+    mixed = np.float32(keep) * old + np.float32(1.0 - keep) * new
+    length = np.sqrt(np.einsum("nd,nd->n", mixed, mixed))
+    unit: Embeddings = mixed / np.where(length > 0, length, 1.0)[:, None]
+    return unit
+
+
+class Gallery:
+    """The last embeddings of each track, at most ``budget`` of them (Wojke et al. 2017, eq. 2).
+
+    Rows follow the tracker's rows: it keeps and appends here what it keeps and appends there.
+
+    Parameters
+    ----------
+    budget : int
+        Embeddings that are kept of one track; the oldest gives way.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self._samples: Embeddings = np.zeros((0, budget, 0), np.float32)
+        self._counts: Integer = np.zeros(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def append(self, embeddings: Embeddings) -> None:
+        """Add new tracks, one a row of ``embeddings`` float32 [K, D]."""
+        if not self._samples.shape[2]:
+            shape = (len(self), self.budget, embeddings.shape[1])
+            self._samples = np.zeros(shape, np.float32)
+        fresh = np.zeros((len(embeddings), *self._samples.shape[1:]), np.float32)
+        fresh[:, 0] = embeddings
+        self._samples = np.concatenate([self._samples, fresh])
+        self._counts = np.concatenate([self._counts, np.ones(len(embeddings), np.int64)])
+
+    def keep(self, rows: Mask | Integer) -> None:
+        """Forget all tracks but those in ``rows``."""
+        self._samples = self._samples[rows]
+        self._counts = self._counts[rows]
+
+    def add(self, rows: Integer, embeddings: Embeddings) -> None:
+        """Remember one more embedding of each of some tracks, float32 [K, D]."""
+        self._samples[rows, self._counts[rows] % self.budget] = embeddings
+        self._counts[rows] += 1
+
+    def distances(self, embeddings: Embeddings, rows: Integer, columns: Integer) -> Float:
+        """Least cosine distance of a track's samples to a detection, for some pairs, float64 [P].
+
+        ``rows`` are tracks, ``columns`` rows of ``embeddings`` float32 [M, D].
+        """
+        filled = np.minimum(self._counts, self.budget)
+        nearest = np.full(len(rows), 2.0)
+        for row in np.unique(rows):
+            pairs = np.flatnonzero(rows == row)
+            likeness = self._samples[row, : filled[row]] @ embeddings[columns[pairs]].T
+            nearest[pairs] = 1.0 - likeness.max(axis=0)
+        return nearest
