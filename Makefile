@@ -13,6 +13,10 @@ CPU_INDEX := https://download.pytorch.org/whl/cpu
 EXTRA_INDEX = $$($(BIN)/python -c "import urllib.request as u; u.urlopen('$(CPU_INDEX)/torch/', timeout=5)" \
 	2>/dev/null && echo --extra-index-url $(CPU_INDEX))
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# OpenCV's usual build needs the libraries of a screen (libGL). A machine without them gets the
+# headless build of the same version, which is the same module.
+HEADLESS = $(PIP_INSTALL) --no-deps --force-reinstall \
+	opencv-python-headless==$$(sed -n 's/^opencv-python==//p' constraints.txt)
 
 .PHONY: help setup demo serve test check lint types format bench clean
 
@@ -24,6 +28,7 @@ help: ## list the targets
 	$(PYTHON) -m venv .venv
 	@echo "Installing Trackline and its pinned dependencies into .venv (about 2 GB on disk) …"
 	$(PIP_INSTALL) $(EXTRA_INDEX) -e .
+	@$(BIN)/python -c "import cv2" 2>/dev/null || $(HEADLESS)
 	@touch $@
 
 .venv/.dev: .venv/.base
