@@ -1,0 +1,158 @@
+"""Every setting of the server and every limit it keeps, read from ``TRACKLINE_…`` variables."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIB = 1024 * 1024
+LEAST_KEY_LENGTH = 16
+PLACEHOLDERS = ("changeme", "change-me", "secret", "password", "example", "your-key", "yourkey")
+
+
+def _split(value: object) -> object:
+    """A comma-separated text as a list; anything else as it is."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+
+
+def _limit(default: float, description: str, *, least: float = 1) -> Any:
+    """A field that ``GET /v1/info`` shows among the limits in force."""
+    return Field(default, ge=least, description=description, json_schema_extra={"limit": True})
+
+
+class Settings(BaseSettings):
+    """The server's settings; ``TRACKLINE_PORT=9000`` sets ``port``, lists are comma-separated."""
+
+    model_config = SettingsConfigDict(env_prefix="TRACKLINE_", extra="ignore", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address that the server listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port; 0 takes a free one and names it.")
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="Least level that is logged."
+    )
+    shutdown_seconds: int = _limit(
+        20, "Seconds that running work has to end in after SIGTERM.", least=0
+    )
+
+    models: Names = Field(
+        ("yolo26n",), description="Detectors loaded at start; the first one is the default."
+    )
+    embedder: str = Field("auto", description="Embedder of tracks where a request names none.")
+    runtime: str = Field("auto", description="auto, torch, openvino or onnx.")
+    device: str = Field("auto", description="auto, cpu, or a CUDA device such as cuda:0.")
+    threads: int | None = Field(
+        None, ge=1, description="Threads of a CPU runtime; unset, the runtime chooses."
+    )
+    spool_dir: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()),
+        description="Folder for uploads that must lie on disk before they can be decoded.",
+    )
+
+    api_keys: Keys = Field(
+        (), description="Keys that callers must send; none set, every caller is let in."
+    )
+    admin_key: SecretStr | None = Field(
+        None, description="Key that loading and unloading of models needs, where keys are set."
+    )
+    cors_origins: Names = Field(
+        (), description="Origins that browsers may call from; none set, CORS is off."
+    )
+
+    max_models: int = _limit(4, "Detectors that may be loaded at once.")
+    forward_seconds: float = _limit(
+        60.0, "Seconds after which a forward counts as hung and its model as not ready.", least=0.01
+    )
+    probe_seconds: float = _limit(
+        5.0, "Seconds between trials of a model that has failed.", least=0.01
+    )
+    max_batch: int = _limit(16, "Images of one forward; a model may take fewer.")
+    batch_delay_ms: float = _limit(
+        5.0, "Milliseconds that a batch waits for company while the model is busy.", least=0
+    )
+    batch_pixels: int = _limit(
+        64 * 640 * 640, "Pixels of one forward, as the network sees them.", least=1024
+    )
+    image_share: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="Share of the places in forwards kept for single images while videos run.",
+        json_schema_extra={"limit": True},
+    )
+    image_queue: int = _limit(64, "Single images that may wait for or be in one model.")
+    deadline_seconds: float = _limit(
+        30.0, "Seconds after which an image that still waits is given up.", least=0.01
+    )
+
+    max_requests: int = _limit(64, "Image requests that may be under way at once.")
+    max_image_bytes: int = _limit(20 * MIB, "Bytes of the body of an image request.")
+    max_image_pixels: int = _limit(50_000_000, "Pixels of an image, width times height.")
+    max_image_side: int = _limit(32_768, "Pixels of an image's longer side.")
+    max_images: int = _limit(16, "Images of one multipart request.")
+    max_detections: int = _limit(1000, "Largest max_det that a request may ask for.")
+    max_imgsz: int = _limit(1920, "Largest imgsz that a request may ask for.", least=32)
+    decode_threads: int = _limit(2, "Threads that decode images.")
+    stall_seconds: float = _limit(
+        30.0, "Seconds without a byte sent or taken after which a caller is given up.", least=0.01
+    )
+
+    max_video_bytes: int = _limit(2048 * MIB, "Bytes of the body of a video request.")
+    max_video_pixels: int = _limit(3840 * 2160, "Pixels of a video's frame.")
+    max_video_side: int = _limit(7680, "Pixels of the longer side of a video's frame.")
+    max_video_seconds: float = _limit(2 * 3600.0, "Seconds that a video may last.")
+    max_video_frames: int = _limit(500_000, "Frames that a video may have.")
+    max_sessions: int = _limit(16, "Videos and live sessions that may run at once.")
+    frames_in_flight: int = _limit(4, "Frames of one session in the model's queue.")
+    decoder_processes: int = _limit(2, "Decoder processes kept ready.")
+    decoder_memory_bytes: int = _limit(1024 * MIB, "Memory of one decoder process.")
+    decoder_frame_seconds: float = _limit(
+        20.0, "Seconds that the decoding of one frame may take.", least=0.01
+    )
+
+    @field_validator("api_keys", "admin_key")
+    @classmethod
+    def _refuse_weak_keys(
+        cls, value: tuple[SecretStr, ...] | SecretStr | None
+    ) -> tuple[SecretStr, ...] | SecretStr | None:
+        keys = value if isinstance(value, tuple) else [value] if value else []
+        for key in keys:
+            text = key.get_secret_value()
+            if len(text) < LEAST_KEY_LENGTH:
+                raise ValueError(
+                    f"a key of at least {LEAST_KEY_LENGTH} characters was expected, got one of "
+                    f"{len(text)}; `openssl rand -hex 24` makes a good one"
+                )
+            if any(word in text.lower() for word in PLACEHOLDERS):
+                raise ValueError("a key looks like a placeholder: `openssl rand -hex 24` makes one")
+        return value
+
+    @model_validator(mode="after")
+    def _need_a_model(self) -> Self:
+        if len(self.models) > self.max_models:
+            raise ValueError(
+                f"models names {len(self.models)} detectors, max_models allows {self.max_models}"
+            )
+        return self
+
+    @property
+    def frame_queue(self) -> int:
+        """Frames of all sessions together that may wait for or be in one model."""
+        return self.max_sessions * self.frames_in_flight
+
+    def limits(self) -> dict[str, float]:
+        """Every limit in force, by its name."""
+        return {
+            name: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("limit")
+        }
