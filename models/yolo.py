@@ -1,0 +1,202 @@
+"""YOLO detectors: letterbox, network, boxes of what passes the thresholds, suppression.
+
+The network is an Ultralytics checkpoint run by `models.runtime`. One image is one forward on a
+CPU, so its detections never depend on what else is in flight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import catalog
+from models.detector import detect_options
+from models.errors import InvalidInput
+from models.nms import batched_nms
+from models.preprocess import Letterbox, check_image
+from models.runtime import Runtime, check_settings, choose_runtime
+from models.types import Detections, DetectOptions, Image
+from models.yolo_head import Candidates, HeadSpec, RawHead, candidates
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """The network's input for one image, and how the image lies in it."""
+
+    data: Image
+    letterbox: Letterbox
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Height and width of the input."""
+        return self.letterbox.input_size
+
+    @property
+    def pixels(self) -> int:
+        """Size of the input, height times width."""
+        return self.key[0] * self.key[1]
+
+
+class YoloDetector:
+    """A YOLO network with what goes before and after it; a `models.detector.Detector`.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the catalogue.
+    spec : HeadSpec
+        How its answers are read.
+    network : Runtime
+        What runs it. It is taken over: `close` closes it.
+    """
+
+    def __init__(self, name: str, spec: HeadSpec, network: Runtime) -> None:
+        self.name = name
+        self.spec = spec
+        self.names = spec.names
+        self.task = spec.task
+        self.imgsz = spec.imgsz
+        self.runtime = network.name
+        self.device = network.device
+        self.slots = network.slots
+        self.max_batch = network.max_batch
+        self._network = network
+
+    def preprocess(self, image: Image, imgsz: int | None = None) -> PreparedImage:
+        """Letterbox an image, padded to the stride alone. Any thread.
+
+        Raises
+        ------
+        InvalidInput
+            Not a uint8 image [H, W, 3], or an ``imgsz`` below 1.
+        """
+        height, width, _ = check_image(image).shape
+        side = self.imgsz if imgsz is None else imgsz
+        letterbox = Letterbox.fit((height, width), side, stride=max(self.spec.strides))
+        return PreparedImage(letterbox.apply(image), letterbox)
+
+    def start(self, batch: Sequence[PreparedImage]) -> Future[list[RawHead]]:
+        """Begin the forward of images of one input size. The owner's thread alone.
+
+        Raises
+        ------
+        InvalidInput
+            No image, or inputs of several sizes.
+        """
+        keys = {prepared.key for prepared in batch}
+        if len(keys) != 1:
+            raise InvalidInput(f"batch: expected images of one input size, got {sorted(keys)}")
+        answer: Future[list[RawHead]] = Future()
+        count = len(batch)
+
+        def finish(outputs: Future[list[NDArray[Any]]]) -> None:
+            try:
+                answer.set_result(_split(outputs.result(), count))
+            except Exception as error:  # whatever failed belongs to the one who waits
+                answer.set_exception(error)
+
+        self._network.start(np.stack([prepared.data for prepared in batch])).add_done_callback(
+            finish
+        )
+        return answer
+
+    def postprocess(
+        self, raw: RawHead, prepared: PreparedImage, options: DetectOptions
+    ) -> Detections:
+        """Read the detections of one image from the network's answer. Any thread."""
+        found = self._select(raw, prepared, options)
+        boxes = prepared.letterbox.to_image(found.boxes)
+        return Detections(boxes, found.scores, found.classes, self.names)
+
+    def _select(self, raw: RawHead, prepared: PreparedImage, options: DetectOptions) -> Candidates:
+        """The candidates that remain, in the input's pixels."""
+        found = candidates(raw, self.spec, prepared.key, options)
+        if self.spec.end_to_end:
+            return found.take(np.arange(len(found.scores))[: options.max_det])
+        classes = np.zeros_like(found.classes) if options.agnostic else found.classes
+        kept = batched_nms(found.boxes, found.scores, classes, options.iou)
+        return found.take(kept[: options.max_det])
+
+    def predict(
+        self,
+        images: Sequence[Image],
+        *,
+        conf: float = 0.25,
+        iou: float = 0.7,
+        classes: Sequence[str | int] | None = None,
+        max_det: int = 300,
+        agnostic: bool = False,
+        imgsz: int | None = None,
+    ) -> list[Detections]:
+        """Detections of each image, in order. The owner's thread alone.
+
+        Parameters
+        ----------
+        images : sequence of uint8 [H, W, 3]
+            BGR images, of any sizes.
+        conf : float
+            Least confidence of a detection.
+        iou : float
+            Boxes that overlap a better one by more than this are suppressed; end-to-end heads
+            need no suppression and do not use it.
+        classes : sequence of names or ids, or None
+            Classes that are wanted; None wants all.
+        max_det : int
+            Most detections of one image.
+        agnostic : bool
+            Suppress across classes, not within each.
+        imgsz : int or None
+            Side of the network's input in pixels; None takes the one it was trained at.
+
+        Raises
+        ------
+        InvalidInput
+            No image, something that is not one, or an option out of its range.
+        UnknownName
+            A class that the network does not know.
+        """
+        options = detect_options(
+            self.names, conf=conf, iou=iou, classes=classes, max_det=max_det, agnostic=agnostic
+        )
+        if not len(images):
+            raise InvalidInput("images: expected at least one uint8 array [H, W, 3], got none")
+        waiting = []
+        for image in images:
+            prepared = self.preprocess(image, imgsz)
+            waiting.append((prepared, self.start([prepared])))
+        return [self.postprocess(raw.result()[0], prepared, options) for prepared, raw in waiting]
+
+    def close(self) -> None:
+        """Give back the memory of the network. The detector cannot be used afterwards."""
+        self._network.close()
+
+
+def load_yolo(
+    name: str,
+    *,
+    runtime: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "auto",
+) -> YoloDetector:
+    """The YOLO detector of a catalogue name; see `models.detector.load_detector`."""
+    check_settings(threads, precision)
+    choose_runtime(runtime, device)
+    weights = catalog.fetch(name)
+    from models.runtime.torch import TorchRuntime
+    from models.yolo_network import load_checkpoint
+
+    network = load_checkpoint(weights)
+    return YoloDetector(
+        name, network.spec, TorchRuntime(network, threads=threads, precision=precision)
+    )
+
+
+def _split(outputs: list[NDArray[Any]], count: int) -> list[RawHead]:
+    """The answer of each image of a batch."""
+    return [RawHead(*(output[row] for output in outputs)) for row in range(count)]

@@ -1,0 +1,127 @@
+"""Ultralytics checkpoints as plain torch networks that take camera pixels and stop at the head.
+
+A checkpoint is a pickle. It is read with torch's restricted unpickler, which builds only the
+known classes of the architecture, and only after its hash was found in the catalogue.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.errors import ModelError
+from models.yolo_head import HeadSpec
+
+TASKS = {"detect", "segment"}
+
+
+class YoloNetwork(nn.Module):
+    """A YOLO network from uint8 pixels to its undecoded head.
+
+    Takes uint8 [B, H, W, 3] in BGR order, H and W multiples of the largest stride. Answers
+    sides [B, 4 * reg_max, A] and logits [B, C, A]; where it segments, also mask coefficients
+    [B, M, A] and prototypes [B, M, H / 4, W / 4].
+
+    Parameters
+    ----------
+    model : nn.Module
+        An Ultralytics model of the tasks detect or segment. It is taken over and changed.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        head = model.model[-1]
+        if hasattr(head, "one2one_cv2"):
+            model.end2end = True
+        self.spec = _spec(model)
+        model = model.float().fuse(verbose=False).eval()
+        _take_pixels(model.model[0].conv)
+        model.model[-1] = _Undecoded(head)
+        self.model = model.requires_grad_(False)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """The undecoded head's answer to a batch of pixels."""
+        weight = self.model.model[0].conv.weight
+        answer: tuple[Tensor, ...] = self.model(pixels.permute(0, 3, 1, 2).to(weight.dtype))
+        return answer
+
+
+class _Undecoded(nn.Module):
+    """A detection head that answers its convolutions' outputs as they are."""
+
+    def __init__(self, head: Any) -> None:
+        super().__init__()
+        self.head = head
+        # Where the model's loop over layers looks for the inputs of a layer.
+        self.f, self.i = head.f, head.i
+
+    def forward(self, features: list[Tensor]) -> tuple[Tensor, ...]:
+        branch = self.head.one2one if self.head.end2end else self.head.one2many
+        raw = self.head.forward_head(features, **branch)
+        if "mask_coefficient" not in raw:
+            return raw["boxes"], raw["scores"]
+        wide = hasattr(self.head.proto, "feat_refine")
+        prototypes = self.head.proto(features if wide else features[0])
+        return raw["boxes"], raw["scores"], raw["mask_coefficient"], prototypes
+
+
+def load_checkpoint(path: Path) -> YoloNetwork:
+    """The network of an Ultralytics checkpoint.
+
+    Raises
+    ------
+    ModelError
+        The file is no checkpoint of an Ultralytics detection or segmentation model.
+    """
+    # Read once, when Ultralytics is imported: it must neither install anything nor call out.
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    os.environ.setdefault("YOLO_OFFLINE", "true")
+    from ultralytics.nn.tasks import torch_safe_load
+
+    try:
+        checkpoint: dict[str, Any] = torch_safe_load(str(path), safe_only=True)[0]
+    except (TypeError, RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{path}: expected an Ultralytics checkpoint, got: {error}") from error
+    model = (
+        checkpoint.get("ema") or checkpoint.get("model") if isinstance(checkpoint, dict) else None
+    )
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"{path}: expected an Ultralytics checkpoint, it holds no model")
+    for module in model.modules():
+        if isinstance(module, nn.Upsample) and not hasattr(module, "recompute_scale_factor"):
+            module.recompute_scale_factor = None  # absent from what old versions of torch wrote
+    model.args = checkpoint.get("train_args") or {}
+    return YoloNetwork(model)
+
+
+def _spec(model: Any) -> HeadSpec:
+    """What `models.yolo_head` has to know of a model."""
+    head = model.model[-1]
+    task = "segment" if hasattr(head, "proto") else "detect"
+    kind = type(head).__name__
+    if kind not in {"Detect", "v10Detect", "Segment", "Segment26"}:
+        raise ModelError(
+            f"expected a model of the tasks {sorted(TASKS)}, got one with a {kind} head"
+        )
+    return HeadSpec(
+        names={int(key): str(name) for key, name in model.names.items()},
+        task=task,
+        strides=tuple(int(stride) for stride in head.stride),
+        reg_max=int(head.reg_max),
+        end_to_end=bool(model.end2end),
+        imgsz=int(model.args.get("imgsz", 640)),
+    )
+
+
+def _take_pixels(conv: nn.Conv2d) -> None:
+    """Fold BGR order and the range 0 to 255 into the first convolution.
+
+    Whole numbers up to 255 are exact in bfloat16, their 255ths are not.
+    """
+    with torch.no_grad():
+        conv.weight.copy_(conv.weight.flip(1) / 255)
