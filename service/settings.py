@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -53,9 +52,10 @@ class Settings(BaseSettings):
     threads: int | None = Field(
         None, ge=1, description="Threads of a CPU runtime; unset, the runtime chooses."
     )
-    spool_dir: Path = Field(
-        default_factory=lambda: Path(tempfile.gettempdir()),
-        description="Folder for uploads that must lie on disk before they can be decoded.",
+    spool_dir: Path | None = Field(
+        None,
+        description="Folder for uploads that must lie on disk before they can be decoded; "
+        "unset, the system's folder for temporary files.",
     )
 
     api_keys: Keys = Field(
@@ -107,16 +107,16 @@ class Settings(BaseSettings):
     )
 
     max_video_bytes: int = _limit(2048 * MIB, "Bytes of the body of a video request.")
-    max_video_pixels: int = _limit(3840 * 2160, "Pixels of a video's frame.")
+    max_video_pixels: int = _limit(7680 * 4320, "Pixels of a video's frame.")
     max_video_side: int = _limit(7680, "Pixels of the longer side of a video's frame.")
-    max_video_seconds: float = _limit(2 * 3600.0, "Seconds that a video may last.")
-    max_video_frames: int = _limit(500_000, "Frames that a video may have.")
+    max_video_seconds: float = _limit(6 * 3600.0, "Seconds that a video may last.")
+    max_video_frames: int = _limit(1_000_000, "Frames that a video may have.")
     max_sessions: int = _limit(16, "Videos and live sessions that may run at once.")
     frames_in_flight: int = _limit(4, "Frames of one session in the model's queue.")
     decoder_processes: int = _limit(2, "Decoder processes kept ready.")
-    decoder_memory_bytes: int = _limit(1024 * MIB, "Memory of one decoder process.")
+    decoder_memory_bytes: int = _limit(2048 * MIB, "Memory of one decoder process.")
     decoder_frame_seconds: float = _limit(
-        20.0, "Seconds that the decoding of one frame may take.", least=0.01
+        10.0, "CPU seconds that the decoding of one frame may take.", least=0.01
     )
 
     @field_validator("api_keys", "admin_key")
