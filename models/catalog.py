@@ -247,21 +247,20 @@ def _fill(cached: Path, wanted: Entry, progress: Progress) -> None:
             continue
         resumed = partial.exists()
         try:
-            _obtain(source, partial, wanted, progress)
-            if resumed and not _intact(partial, wanted):
+            found = _obtain(source, partial, wanted, progress)
+            if resumed and found != wanted.sha256:
                 # What an earlier attempt left may have been damaged, not the source.
                 partial.unlink()
-                _obtain(source, partial, wanted, progress)
-            verify(partial, wanted)
-        except WeightsCorrupt:
-            corrupt = True
-            tried.append(f"{source} (has another file: sha256 {_sha256(partial)})")
-            partial.unlink()
+                found = _obtain(source, partial, wanted, progress)
         except WeightsUnavailable as error:
             tried.append(f"{source} ({error})")
         else:
-            os.replace(partial, cached)
-            return
+            if found == wanted.sha256:
+                os.replace(partial, cached)
+                return
+            corrupt = True
+            tried.append(f"{source} (has another file: sha256 {found})")
+            partial.unlink()
         _log.info("%s: not from %s", wanted.name, tried[-1])
     problem: type[WeightsError] = WeightsCorrupt if corrupt else WeightsUnavailable
     raise problem(
@@ -271,7 +270,8 @@ def _fill(cached: Path, wanted: Entry, progress: Progress) -> None:
     )
 
 
-def _obtain(source: Address | Archive, partial: Path, wanted: Entry, progress: Progress) -> None:
+def _obtain(source: Address | Archive, partial: Path, wanted: Entry, progress: Progress) -> str:
+    """Let a source fill the partial file; the SHA-256 of what it gave."""
     # The HTTP client is only loaded when something is really fetched.
     from models.archives import fetch_member
     from models.download import download
@@ -283,6 +283,7 @@ def _obtain(source: Address | Archive, partial: Path, wanted: Entry, progress: P
             fetch_member(source, partial, wanted.size, progress, Path(folder))
     with partial.open("rb+") as file:
         os.fsync(file.fileno())
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _silent(source: str, done: int, total: int | None) -> None:

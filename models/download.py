@@ -23,8 +23,6 @@ ATTEMPTS = 4
 LIMIT = 1 << 30
 """Most bytes that are taken from an address whose file has no size in the catalogue: 1 GiB."""
 
-CHUNK = 1 << 18
-
 
 def download(url: str, partial: Path, size: int | None, progress: Progress) -> None:
     """Fetch an address into a file, going on where the file ends.
@@ -92,7 +90,8 @@ def _stream(
         with partial.open("r+b" if start else "wb") as file:
             file.truncate(start)
             file.seek(start)
-            for chunk in answer.iter_raw(CHUNK):
+            # With a chunk size, what is left in its buffer would be lost when the stream is cut.
+            for chunk in answer.iter_raw():
                 if file.tell() + len(chunk) > (total or LIMIT):
                     raise WeightsUnavailable(f"more than the {total or LIMIT} bytes expected")
                 file.write(chunk)

@@ -1,0 +1,89 @@
+"""``trackline models``: what is printed where, and the exit status."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from models import catalog
+from service.cli import models as command
+
+CONTENT = b"weights"
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
+    """The command, with an empty cache and two entries of an operator: one here, one not."""
+    monkeypatch.setenv("TRACKLINE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("TRACKLINE_WEIGHTS_PATH", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "here.pt").write_bytes(CONTENT)
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    (tmp_path / "own.toml").write_text(
+        "".join(
+            f'[entries.{name}]\ntask = "detect"\nsha256 = "{sha256}"\nlicence = "MIT"\n'
+            f'classes = ["[bold]van"]\nsources = [{{ path = "{name}.pt" }}]\n'
+            for name in ("here", "gone")
+        )
+    )
+    monkeypatch.setenv("TRACKLINE_CATALOG", str(tmp_path / "own.toml"))
+    app = typer.Typer()
+    command.register(app)
+    return app
+
+
+def run(app: typer.Typer, *arguments: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["models", *arguments])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_list_shows_every_name_and_whether_it_is_here(app: typer.Typer) -> None:
+    status, out, _ = run(app, "list")
+    lines = {line.split()[0]: line for line in out.splitlines()[1:]}
+    assert status == 0
+    assert set(catalog.names()) <= set(lines)
+    assert " here " in lines["here"].removeprefix("here")
+    assert " absent " in lines["gone"]
+    assert "AGPL-3.0" in lines["yolo26n"]
+
+
+def test_list_as_json_of_one_task(app: typer.Typer) -> None:
+    status, out, _ = run(app, "list", "--task", "embed", "--json")
+    assert status == 0
+    rows = json.loads(out)
+    assert [row["name"] for row in rows] == catalog.names("embed")
+    assert all(len(row["sha256"]) == 64 for row in rows)
+
+
+def test_info_shows_hash_licence_classes_and_sources(app: typer.Typer, tmp_path: Path) -> None:
+    status, out, _ = run(app, "info", "here")
+    assert status == 0
+    assert hashlib.sha256(CONTENT).hexdigest() in out
+    assert "MIT" in out
+    assert "[bold]van" in out
+    assert str(tmp_path / "here.pt") in out.replace("\n", "")
+
+
+def test_pull_prints_where_each_file_is(app: typer.Typer, tmp_path: Path) -> None:
+    status, out, _ = run(app, "pull", "here")
+    assert (status, out) == (0, f"here\t{tmp_path / 'here.pt'}\n")
+
+
+def test_pull_fetches_the_others_when_one_is_not_to_be_had(
+    app: typer.Typer, tmp_path: Path
+) -> None:
+    status, out, err = run(app, "pull", "gone", "here")
+    assert status == 1
+    assert out == f"here\t{tmp_path / 'here.pt'}\n"
+    assert "trackline: gone: no source has it" in err
+
+
+def test_pull_of_nothing_is_wrong_usage(app: typer.Typer) -> None:
+    status, out, err = run(app, "pull")
+    assert (status, out) == (2, "")
+    assert "expected catalogue names" in err
