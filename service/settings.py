@@ -34,38 +34,45 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="TRACKLINE_", extra="ignore", frozen=True)
 
-    host: str = Field("127.0.0.1", description="Address that the server listens on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port; 0 takes a free one and names it.")
+    host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port; 0 takes a free one and names it."
+    )
     log_level: str = Field(
-        "info", pattern="^(debug|info|warning|error)$", description="Least level that is logged."
+        default="info",
+        pattern="^(debug|info|warning|error)$",
+        description="Least level that is logged.",
     )
     shutdown_seconds: int = _limit(
         20, "Seconds that running work has to end in after SIGTERM.", least=0
     )
 
     models: Names = Field(
-        ("yolo26n",), description="Detectors loaded at start; the first one is the default."
+        default=("yolo26n",), description="Detectors loaded at start; the first one is the default."
     )
-    embedder: str = Field("auto", description="Embedder of tracks where a request names none.")
-    runtime: str = Field("auto", description="auto, torch, openvino or onnx.")
-    device: str = Field("auto", description="auto, cpu, or a CUDA device such as cuda:0.")
+    embedder: str = Field(
+        default="auto", description="Embedder of tracks where a request names none."
+    )
+    runtime: str = Field(default="auto", description="auto, torch, openvino or onnx.")
+    device: str = Field(default="auto", description="auto, cpu, or a CUDA device such as cuda:0.")
     threads: int | None = Field(
-        None, ge=1, description="Threads of a CPU runtime; unset, the runtime chooses."
+        default=None, ge=1, description="Threads of a CPU runtime; unset, the runtime chooses."
     )
     spool_dir: Path | None = Field(
-        None,
+        default=None,
         description="Folder for uploads that must lie on disk before they can be decoded; "
         "unset, the system's folder for temporary files.",
     )
 
     api_keys: Keys = Field(
-        (), description="Keys that callers must send; none set, every caller is let in."
+        default=(), description="Keys that callers must send; none set, every caller is let in."
     )
     admin_key: SecretStr | None = Field(
-        None, description="Key that loading and unloading of models needs, where keys are set."
+        default=None,
+        description="Key that loading and unloading of models needs, where keys are set.",
     )
     cors_origins: Names = Field(
-        (), description="Origins that browsers may call from; none set, CORS is off."
+        default=(), description="Origins that browsers may call from; none set, CORS is off."
     )
 
     max_models: int = _limit(4, "Detectors that may be loaded at once.")
@@ -83,7 +90,7 @@ class Settings(BaseSettings):
         64 * 640 * 640, "Pixels of one forward, as the network sees them.", least=1024
     )
     image_share: float = Field(
-        0.5,
+        default=0.5,
         gt=0,
         lt=1,
         description="Share of the places in forwards kept for single images while videos run.",
@@ -113,7 +120,6 @@ class Settings(BaseSettings):
     max_video_frames: int = _limit(1_000_000, "Frames that a video may have.")
     max_sessions: int = _limit(16, "Videos and live sessions that may run at once.")
     frames_in_flight: int = _limit(4, "Frames of one session in the model's queue.")
-    decoder_processes: int = _limit(2, "Decoder processes kept ready.")
     decoder_memory_bytes: int = _limit(2048 * MIB, "Memory of one decoder process.")
     decoder_frame_seconds: float = _limit(
         10.0, "CPU seconds that the decoding of one frame may take.", least=0.01

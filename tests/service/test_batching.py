@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, wait
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,10 +64,15 @@ def submit_all(
     """Submit images and wait until all of them are in the queue, in order."""
     futures = []
     for mark in marks:
-        queued = len(batcher._model._queue)
+        queued = len(batcher._model._queue) + 1
         futures.append(batcher.submit(marked(mark), OPTIONS, session=session))
-        until(lambda queued=queued: len(batcher._model._queue) == queued + 1)
+        until(partial(waits, batcher, queued))
     return futures
+
+
+def waits(batcher: Batcher, count: int) -> bool:
+    """Whether so many items are in the queue."""
+    return len(batcher._model._queue) == count
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -154,7 +160,7 @@ def test_a_full_queue_refuses_at_once_and_frees_places_as_work_ends(make: Make, 
     assert time.monotonic() - began < 0.05
     gate.open()
     wait(held, WAIT)
-    assert batcher.submit(marked(5), OPTIONS).result(WAIT)
+    assert batcher.submit(marked(5), OPTIONS).result(WAIT).batch_size == 1
 
 
 def test_videos_cannot_take_the_places_of_images(make: Make, gate: Gate) -> None:
@@ -165,7 +171,7 @@ def test_videos_cannot_take_the_places_of_images(make: Make, gate: Gate) -> None
         batcher.submit(marked(4), OPTIONS, session="video")
     image = batcher.submit(marked(5), OPTIONS)
     gate.open()
-    assert image.result(WAIT)
+    image.result(WAIT)
 
 
 def test_cancelled_work_is_dropped_and_its_place_is_free(make: Make, gate: Gate) -> None:
@@ -188,7 +194,7 @@ def test_work_past_its_deadline_is_not_taken_up(make: Make, gate: Gate) -> None:
     in_time = batcher.submit(marked(3), OPTIONS, deadline=time.monotonic() + 60)
     until(lambda: len(batcher._model._queue) == 2)
     gate.open()
-    assert in_time.result(WAIT)
+    assert in_time.result(WAIT).batch_size == 1
     with pytest.raises(DeadlineExceeded):
         late.result(WAIT)
     assert gate.served == [[1], [3]]
@@ -203,7 +209,7 @@ def test_one_bad_image_fails_alone(make: Make, gate: Gate) -> None:
     assert [futures[n].result(WAIT).batch_size for n in (0, 1, 3)] == [2, 2, 1]
     with pytest.raises(ModelError):
         futures[2].result(WAIT)
-    assert batcher.submit(marked(6), OPTIONS).result(WAIT)
+    assert batcher.submit(marked(6), OPTIONS).result(WAIT).batch_size == 1
     assert batcher.state is State.READY
 
 
@@ -227,7 +233,7 @@ def test_a_broken_model_is_not_ready_until_a_probe_passes(make: Make, gate: Gate
         batcher.submit(marked(2), OPTIONS)
     gate.broken = None
     until(lambda: batcher.state is State.READY)
-    assert batcher.submit(marked(3), OPTIONS).result(WAIT)
+    assert batcher.submit(marked(3), OPTIONS).result(WAIT).batch_size == 1
 
 
 def test_a_hung_forward_fails_everyone_and_the_model_comes_back_after_it(
@@ -244,7 +250,7 @@ def test_a_hung_forward_fails_everyone_and_the_model_comes_back_after_it(
         batcher.submit(marked(3), OPTIONS)
     gate.open()
     until(lambda: batcher.state is State.READY)
-    assert batcher.submit(marked(4), OPTIONS).result(WAIT)
+    assert batcher.submit(marked(4), OPTIONS).result(WAIT).batch_size == 1
 
 
 def test_a_wrong_number_of_answers_is_a_failure_and_not_a_wait(gate: Gate, make: Make) -> None:
@@ -296,6 +302,9 @@ def test_asynchronous_runtimes_get_as_many_forwards_as_they_have_slots(
             self.most = max(self.most, len(self.flying))
             return future
 
+        def flies(self, count: int) -> bool:
+            return len(self.flying) == count
+
         def land(self) -> None:
             batch, future = self.flying.pop(0)
             future.set_result(super().start(batch).result())
@@ -304,7 +313,7 @@ def test_asynchronous_runtimes_get_as_many_forwards_as_they_have_slots(
     batcher = make(detector)
     futures = [batcher.submit(marked(mark), OPTIONS) for mark in range(5)]
     for landed in range(5):
-        until(lambda landed=landed: len(detector.flying) == min(2, 5 - landed))
+        until(partial(detector.flies, min(2, 5 - landed)))
         detector.land()
     assert all(future.result(WAIT).batch_size == 1 for future in futures)
     assert detector.most == 2
@@ -344,7 +353,7 @@ def test_closing_fails_what_waits_and_lets_the_running_forward_end(make: Make, g
     with pytest.raises(ModelNotReady, match="unloaded"):
         waiting.result(WAIT)
     gate.open()
-    assert held.result(WAIT)
+    assert held.result(WAIT).batch_size == 1
     closer.join(WAIT)
     assert not closer.is_alive()
     with pytest.raises(ModelNotReady):
