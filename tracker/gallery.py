@@ -56,41 +56,50 @@ class Gallery:
 
     def __init__(self, budget: int) -> None:
         self.budget = budget
+        # Tracks own slots of one array, so that a birth or a death moves no embeddings.
         self._samples: Embeddings = np.zeros((0, budget, 0), np.float32)
+        self._slots: Integer = np.zeros(0, np.int64)
         self._counts: Integer = np.zeros(0, np.int64)
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return len(self._slots)
 
-    def append(self, embeddings: Embeddings) -> None:
-        """Add new tracks, one a row of ``embeddings`` float32 [K, D]."""
-        if not self._samples.shape[2]:
-            shape = (len(self), self.budget, embeddings.shape[1])
-            self._samples = np.zeros(shape, np.float32)
-        fresh = np.zeros((len(embeddings), *self._samples.shape[1:]), np.float32)
-        fresh[:, 0] = embeddings
-        self._samples = np.concatenate([self._samples, fresh])
-        self._counts = np.concatenate([self._counts, np.ones(len(embeddings), np.int64)])
+    def append(self, tracks: int) -> None:
+        """Add new tracks, of which nothing is remembered yet."""
+        free = np.setdiff1d(np.arange(len(self._samples)), self._slots)
+        if len(free) < tracks:
+            used = len(self._samples)
+            room = np.zeros((max(used, tracks), *self._samples.shape[1:]), np.float32)
+            self._samples = np.concatenate([self._samples, room])
+            free = np.concatenate([free, np.arange(used, len(self._samples))])
+        self._slots = np.concatenate([self._slots, free[:tracks]])
+        self._counts = np.concatenate([self._counts, np.zeros(tracks, np.int64)])
 
     def keep(self, rows: Mask | Integer) -> None:
         """Forget all tracks but those in ``rows``."""
-        self._samples = self._samples[rows]
+        self._slots = self._slots[rows]
         self._counts = self._counts[rows]
 
     def add(self, rows: Integer, embeddings: Embeddings) -> None:
         """Remember one more embedding of each of some tracks, float32 [K, D]."""
-        self._samples[rows, self._counts[rows] % self.budget] = embeddings
+        if not len(rows):
+            return
+        if not self._samples.shape[2]:
+            shape = (len(self._samples), self.budget, embeddings.shape[1])
+            self._samples = np.zeros(shape, np.float32)
+        self._samples[self._slots[rows], self._counts[rows] % self.budget] = embeddings
         self._counts[rows] += 1
 
     def distances(self, embeddings: Embeddings, rows: Integer, columns: Integer) -> Float:
         """Least cosine distance of a track's samples to a detection, for some pairs, float64 [P].
 
-        ``rows`` are tracks, ``columns`` rows of ``embeddings`` float32 [M, D].
+        ``rows`` are tracks, ``columns`` rows of ``embeddings`` float32 [M, D]. The distance to a
+        track of which nothing is remembered is 2, the largest there is.
         """
         filled = np.minimum(self._counts, self.budget)
         nearest = np.full(len(rows), 2.0)
-        for row in np.unique(rows):
+        for row in np.unique(rows[filled[rows] > 0]):
             pairs = np.flatnonzero(rows == row)
-            likeness = self._samples[row, : filled[row]] @ embeddings[columns[pairs]].T
-            nearest[pairs] = 1.0 - likeness.max(axis=0)
+            samples = self._samples[self._slots[row], : filled[row]]
+            nearest[pairs] = 1.0 - (samples @ embeddings[columns[pairs]].T).max(axis=0)
         return nearest

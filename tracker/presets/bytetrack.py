@@ -1,0 +1,104 @@
+"""ByteTrack: Zhang et al., ECCV 2022, arXiv 2110.06864."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.boxes import box_iou
+from tracker.assignment import assign
+from tracker.kalman import BoxFilter
+from tracker.observation import Observation
+from tracker.presets.classic import ClassicTracker
+from tracker.types import Float, Integer, Mask
+
+
+@dataclass(frozen=True, slots=True)
+class ByteTrackSettings:
+    """The parameters of ByteTrack, with the published values (section 4.1).
+
+    Attributes
+    ----------
+    high : float
+        Detections from this confidence on are matched first, 0 to 1.
+    low : float
+        Detections below are not looked at, 0 to 1.
+    birth : float
+        Least confidence of a detection that begins a track, 0 to 1.
+    first, second, young : float
+        Highest cost of a pair in the three stages: of tracks with sure detections, of those left
+        with unsure ones, and of tracks that are not confirmed.
+    buffer : int
+        Frames without a detection that a track outlives.
+    """
+
+    high: float = 0.6
+    low: float = 0.1
+    birth: float = 0.7
+    first: float = 0.8
+    second: float = 0.5
+    young: float = 0.7
+    buffer: int = 30
+
+
+class ByteTrack(ClassicTracker):
+    """Every detection box is associated, the unsure ones after the sure ones (Algorithm 1).
+
+    Sure pairs cost one less IoU times confidence, unsure pairs one less IoU. A track is confirmed
+    by a second detection in the frame after its first.
+
+    Parameters
+    ----------
+    settings : ByteTrackSettings, optional
+    """
+
+    resting = slice(3, 4)
+    """Velocities that are zeroed while a track is lost: that of the height."""
+
+    def __init__(
+        self, settings: ByteTrackSettings | None = None, motion: BoxFilter | None = None
+    ) -> None:
+        self.settings = settings or ByteTrackSettings()
+        super().__init__(motion or BoxFilter(), self.settings.birth)
+
+    def _predict(self, observation: Observation, dt: float) -> None:
+        lost = self._tracks["missed"] > 0
+        self._tracks["mean"][lost, 1, self.resting] = 0.0
+        super()._predict(observation, dt)
+
+    def _ready(self) -> Mask:
+        ready: Mask = self._tracks["hits"] > 1
+        return ready
+
+    def _alive(self) -> Mask:
+        patience = np.where(self._tracks["id"] > 0, self.settings.buffer, 0)
+        alive: Mask = self._tracks["missed"] <= patience
+        return alive
+
+    def _associate(self, observation: Observation, measured: Float) -> tuple[Integer, Integer]:
+        settings, scores = self.settings, observation.scores
+        confirmed, just_seen = self._tracks["id"] > 0, self._tracks["missed"] == 1
+        sure = np.flatnonzero(scores >= settings.high)
+        unsure = np.flatnonzero((scores >= settings.low) & (scores < settings.high))
+        known = np.flatnonzero(confirmed)
+        r, c = assign(self._cost(known, sure, observation), settings.first)
+        first = known[r], sure[c]
+        left = np.setdiff1d(np.flatnonzero(confirmed & just_seen), first[0])
+        r, c = assign(1.0 - self._overlap(left, unsure, observation), settings.second)
+        second = left[r], unsure[c]
+        young, rest = np.flatnonzero(~confirmed), np.setdiff1d(sure, first[1])
+        r, c = assign(self._cost(young, rest, observation), settings.young)
+        third = young[r], rest[c]
+        rows, found = zip(first, second, third, strict=True)
+        return np.concatenate(rows), np.concatenate(found)
+
+    def _overlap(self, rows: Integer, detections: Integer, observation: Observation) -> Float:
+        """IoU of the expected boxes of some tracks with some detections, float64 [K, M]."""
+        return box_iou(self._expected(rows), observation.boxes[detections])
+
+    def _cost(self, rows: Integer, detections: Integer, observation: Observation) -> Float:
+        """Cost of pairing some tracks with some sure detections, float64 [K, M]."""
+        overlap = self._overlap(rows, detections, observation)
+        cost: Float = 1.0 - overlap * observation.scores[detections]
+        return cost
