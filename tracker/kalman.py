@@ -148,6 +148,29 @@ class BoxFilter:
         spread[:, 2] = covariance[:, 2] - gain[:, 1] * covariance[:, 1]
         return corrected, spread
 
+    def warp(self, mean: Float, covariance: Float, affine: Float) -> tuple[Float, Float]:
+        """State as the camera sees it after a motion of its own.
+
+        Centres and their velocities follow the affine, sizes its scale. Variances follow the
+        scale alone: a camera rolls by little from one frame to the next, and without a rotation
+        the four numbers stay uncorrelated.
+
+        Parameters
+        ----------
+        mean, covariance : float64 [N, 2, 4], [N, 3, 4]
+        affine : float64 [2, 3]
+            Pixels of the frame before to pixels of this frame.
+        """
+        linear, shift = affine[:, :2], affine[:, 2]
+        scale = float(np.sqrt(abs(np.linalg.det(linear))))
+        sizes = np.full(4, scale)
+        if self.form == "xyah":
+            sizes[2] = 1.0
+        moved = mean * sizes
+        moved[:, :, :2] = mean[:, :, :2] @ linear.T
+        moved[:, 0, :2] += shift
+        return moved, covariance * sizes**2
+
     def _scale(self, measured: Float) -> Float:
         """What noise is in proportion to: heights [N, 1], or by side [N, 4]."""
         height = np.maximum(measured[:, 3:], SMALLEST_HEIGHT)
