@@ -6,6 +6,7 @@ CPU, so its detections never depend on what else is in flight.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from models.detector import detect_options
 from models.errors import InvalidInput
 from models.nms import batched_nms
 from models.preprocess import Letterbox, check_image
-from models.runtime import Runtime, check_settings, choose_runtime
+from models.runtime import Runtime, check_settings, choose_runtime, load_runtime
 from models.types import Detections, DetectOptions, Image
+from models.yolo_export import exported
 from models.yolo_head import Candidates, HeadSpec, RawHead, candidates
 
 
@@ -165,11 +167,19 @@ class YoloDetector:
         )
         if not len(images):
             raise InvalidInput("images: expected at least one uint8 array [H, W, 3], got none")
-        waiting = []
+        waiting: deque[tuple[PreparedImage, Future[list[RawHead]]]] = deque()
+        found = []
         for image in images:
+            if len(waiting) == self.slots:
+                found.append(self._finish(*waiting.popleft(), options))
             prepared = self.preprocess(image, imgsz)
             waiting.append((prepared, self.start([prepared])))
-        return [self.postprocess(raw.result()[0], prepared, options) for prepared, raw in waiting]
+        return found + [self._finish(*pair, options) for pair in waiting]
+
+    def _finish(
+        self, prepared: PreparedImage, raw: Future[list[RawHead]], options: DetectOptions
+    ) -> Detections:
+        return self.postprocess(raw.result()[0], prepared, options)
 
     def close(self) -> None:
         """Give back the memory of the network. The detector cannot be used afterwards."""
@@ -186,7 +196,15 @@ def load_yolo(
 ) -> YoloDetector:
     """The YOLO detector of a catalogue name; see `models.detector.load_detector`."""
     check_settings(threads, precision)
-    choose_runtime(runtime, device)
+    chosen, place = choose_runtime(runtime, device)
+    if chosen == "torch":
+        return _load_torch(name, place, threads, precision)
+    path, spec = exported(name)
+    return YoloDetector(name, spec, load_runtime(path, chosen, threads, precision))
+
+
+def _load_torch(name: str, device: str, threads: int | None, precision: str) -> YoloDetector:
+    """The detector as a torch module, without an export."""
     weights = catalog.fetch(name)
     from models.runtime.torch import TorchRuntime
     from models.yolo_network import load_checkpoint

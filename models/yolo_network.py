@@ -31,14 +31,16 @@ class YoloNetwork(nn.Module):
     ----------
     model : nn.Module
         An Ultralytics model of the tasks detect or segment. It is taken over and changed.
+    imgsz : int
+        Side of the input that it was trained at, in pixels.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, imgsz: int) -> None:
         super().__init__()
         head = model.model[-1]
         if hasattr(head, "one2one_cv2"):
             model.end2end = True
-        self.spec = _spec(model)
+        self.spec = _spec(model, imgsz)
         model = model.float().fuse(verbose=False).eval()
         _take_pixels(model.model[0].conv)
         model.model[-1] = _Undecoded(head)
@@ -84,22 +86,21 @@ def load_checkpoint(path: Path) -> YoloNetwork:
     from ultralytics.nn.tasks import torch_safe_load
 
     try:
-        checkpoint: dict[str, Any] = torch_safe_load(str(path), safe_only=True)[0]
+        checkpoint: Any = torch_safe_load(str(path), safe_only=True)
     except (TypeError, RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
         raise ModelError(f"{path}: expected an Ultralytics checkpoint, got: {error}") from error
-    model = (
-        checkpoint.get("ema") or checkpoint.get("model") if isinstance(checkpoint, dict) else None
-    )
+    fields: dict[str, Any] = checkpoint[0] if isinstance(checkpoint[0], dict) else {}
+    model: Any = fields.get("ema") or fields.get("model")
     if not isinstance(model, nn.Module):
         raise ModelError(f"{path}: expected an Ultralytics checkpoint, it holds no model")
     for module in model.modules():
         if isinstance(module, nn.Upsample) and not hasattr(module, "recompute_scale_factor"):
             module.recompute_scale_factor = None  # absent from what old versions of torch wrote
-    model.args = checkpoint.get("train_args") or {}
-    return YoloNetwork(model)
+    trained = fields.get("train_args") or {}
+    return YoloNetwork(model, int(trained.get("imgsz", 640)))
 
 
-def _spec(model: Any) -> HeadSpec:
+def _spec(model: Any, imgsz: int) -> HeadSpec:
     """What `models.yolo_head` has to know of a model."""
     head = model.model[-1]
     task = "segment" if hasattr(head, "proto") else "detect"
@@ -114,7 +115,7 @@ def _spec(model: Any) -> HeadSpec:
         strides=tuple(int(stride) for stride in head.stride),
         reg_max=int(head.reg_max),
         end_to_end=bool(model.end2end),
-        imgsz=int(model.args.get("imgsz", 640)),
+        imgsz=imgsz,
     )
 
 

@@ -25,7 +25,7 @@ PRECISIONS = ("auto", "f32", "bf16", "f16")
 
 
 class Runtime(Protocol):
-    """A network that is ready to run.
+    """A network that is ready to run. Any number of threads may call it at once.
 
     Attributes
     ----------
@@ -51,9 +51,9 @@ class Runtime(Protocol):
         """The network's outputs for a batch; the first axis counts its inputs."""
 
     def start(self, batch: NDArray[Any]) -> Future[list[NDArray[Any]]]:
-        """Like `run`, but in the background where the runtime can; waits while no slot is free.
+        """Like `run`, in the background where the runtime can; else the future is finished.
 
-        One thread at a time may call it.
+        What exceeds the slots waits its turn.
         """
 
     def close(self) -> None:

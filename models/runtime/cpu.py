@@ -1,0 +1,68 @@
+"""What the runtimes on the CPU share: forwards in background threads, one a slot."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from numpy.typing import NDArray
+
+from models.errors import ModelError
+
+
+class PooledRuntime(ABC):
+    """A `models.runtime.Runtime` made of a forward that blocks and lets other threads run.
+
+    Parameters
+    ----------
+    slots : int
+        Forwards that may be in flight at once.
+    precision : str
+        What the network computes in.
+    """
+
+    name: str
+    device = "cpu"
+    max_batch = 1
+
+    def __init__(self, slots: int, precision: str) -> None:
+        self.slots = slots
+        self.precision = precision
+        self._pool = ThreadPoolExecutor(slots, thread_name_prefix=f"{self.name}-forward")
+
+    @abstractmethod
+    def forward(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
+        """The network's outputs for a batch, in arrays of their own. Called by `slots` threads."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Drop the network; nothing is in flight."""
+
+    def run(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
+        """The network's outputs for a batch. Any number of threads may call it.
+
+        Raises
+        ------
+        ModelError
+            The network has been closed, or takes no such batch.
+        """
+        return self.start(batch).result()
+
+    def start(self, batch: NDArray[Any]) -> Future[list[NDArray[Any]]]:
+        """Like `run`, in the background; it waits its turn while every slot is taken."""
+        try:
+            return self._pool.submit(self.forward, batch)
+        except RuntimeError as error:
+            raise ModelError(f"this {self.name} network has been closed") from error
+
+    def close(self) -> None:
+        """Wait for what is in flight, then give back the memory of the network."""
+        self._pool.shutdown(cancel_futures=True)
+        self.release()
+
+
+def cpu_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
