@@ -1,0 +1,213 @@
+"""Appearance by a network: crops in, one unit row a crop out, on any runtime that reads ONNX.
+
+The normalisation of the pixels is part of the exported network, so that crops go in as the bytes
+they are. The rows of a box do not depend on the boxes that come with it: every forward takes
+either `CHUNK` crops or one, and the runtimes give a crop the same numbers, bit for bit, at both
+sizes (held by a test). So the same frame and boxes give the same rows whatever else runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+from typing import Any
+
+import filelock
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike, NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from models import catalog
+from models.embed_crops import cut_crops, unit_rows
+from models.errors import ModelError
+from models.runtime import load_runtime
+from models.types import Image
+
+CHUNK = 8
+"""Crops of one forward: two such forwards fill two cores better than one of sixteen does."""
+
+EXPORT_VERSION = 1
+"""Raised whenever the exported network changes, so that older files are not taken for it."""
+
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+STD = np.array([0.229, 0.224, 0.225], np.float32)
+"""Of ImageNet's pixels: red, green, blue, 0 to 1."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network of the catalogue is used: crops in, features out, and how it is exported."""
+
+    height: int
+    width: int
+    dim: int
+    export: Callable[[Path], onnx.ModelProto]
+
+
+class NetworkEmbedder:
+    """Appearance by a network of the catalogue; any number of threads may call it.
+
+    Parameters
+    ----------
+    name : str
+        A key of `RECIPES`.
+    runtime : {"auto", "openvino", "onnx"}
+        What runs it.
+    threads : int or None
+        CPU threads; None takes all cores.
+    precision : {"auto", "f32", "bf16"}
+        What it computes in.
+
+    Raises
+    ------
+    WeightsError
+        The weights are not to be had.
+    ModelError
+        They are no such network, or the runtime cannot run it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        runtime: str = "auto",
+        threads: int | None = None,
+        precision: str = "auto",
+    ) -> None:
+        self.name = name
+        self._recipe = RECIPES[name]
+        self.dim = self._recipe.dim
+        self._runtime = load_runtime(exported(name), runtime, threads, precision)
+        self._starting = Lock()
+
+    def __call__(self, image: Image, boxes: ArrayLike) -> NDArray[np.float32]:
+        """Unit rows float32 [N, dim] for boxes [N, 4] x1, y1, x2, y2 in pixels of the image."""
+        crops = cut_crops(image, boxes, self._recipe.height, self._recipe.width)
+        rows = np.empty((len(crops), self.dim), np.float32)
+        whole = len(crops) - len(crops) % CHUNK
+        starts = [*range(0, whole, CHUNK), *range(whole, len(crops))]
+        ends = [*starts[1:], len(crops)]
+        # A runtime takes new work from one thread at a time, and answers any number.
+        with self._starting:
+            parts = [
+                self._runtime.start(crops[start:end])
+                for start, end in zip(starts, ends, strict=False)
+            ]
+        for start, end, part in zip(starts, ends, parts, strict=False):
+            rows[start:end] = part.result()[0]
+        return unit_rows(rows)
+
+    def close(self) -> None:
+        """Give back the memory of the network."""
+        self._runtime.close()
+
+
+def exported(name: str) -> Path:
+    """The ONNX file of an embedder, made from its weights if it is not in the cache yet.
+
+    Raises
+    ------
+    WeightsError
+        The weights are not to be had.
+    ModelError
+        They are no such network, or the cache cannot be written.
+    """
+    digest = catalog.entry(name).sha256[:16]
+    path = catalog.cache_dir() / "exports" / f"{name}-{digest}-v{EXPORT_VERSION}.onnx"
+    if path.is_file():
+        return path
+    weights = catalog.fetch(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(path.with_name(f".{path.name}.lock")):
+            if not path.is_file():
+                _log.info("%s: exporting to ONNX, once: %s", name, path)
+                _write(RECIPES[name].export(weights), path)
+    except OSError as error:
+        raise ModelError(f"{name}: cannot export to {path} ({error})") from error
+    return path
+
+
+def _write(model: onnx.ModelProto, path: Path) -> None:
+    """Write a network; the file is there complete or not at all."""
+    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(model.SerializeToString())
+        os.replace(partial, path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+def _osnet(weights: Path) -> onnx.ModelProto:
+    return take_crops(onnx.load(weights), RECIPES["osnet-x0.25"])
+
+
+def _mobilenet(weights: Path) -> onnx.ModelProto:
+    import torch
+
+    from models.mobilenet import load_mobilenet
+    from models.runtime.export import export_onnx
+
+    recipe = RECIPES["mobilenet"]
+    network = load_mobilenet(weights)
+    with tempfile.TemporaryDirectory(prefix="trackline-") as folder:
+        path = Path(folder) / "mobilenet.onnx"
+        example = torch.zeros(1, 3, recipe.height, recipe.width)
+        axes = {"images": {0: "batch"}, "features": {0: "batch"}}
+        export_onnx(network, example, path, axes=axes, metadata={})
+        return take_crops(onnx.load(path), recipe)
+
+
+def take_crops(network: onnx.ModelProto, recipe: Recipe) -> onnx.ModelProto:
+    """Let a network of normalised images take crops as they are cut.
+
+    Parameters
+    ----------
+    network : ModelProto
+        Its one input is float32 [N, 3, H, W], red, green, blue, normalised as for ImageNet.
+
+    Returns
+    -------
+    ModelProto
+        The same, with an input ``crops`` uint8 [N, H, W, 3], blue, green, red.
+    """
+    graph = network.graph
+    old = graph.input[0].name
+    constants: dict[str, NDArray[Any]] = {
+        "crops_order": np.array([2, 1, 0], np.int64),
+        "crops_mean": (MEAN * 255).reshape(1, 3, 1, 1),
+        "crops_scale": (1 / (STD * 255)).astype(np.float32).reshape(1, 3, 1, 1),
+    }
+    graph.initializer.extend(numpy_helper.from_array(v, k) for k, v in constants.items())
+    nodes = [
+        helper.make_node("Cast", ["crops"], ["crops_float"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["crops_float"], ["crops_planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Gather", ["crops_planes", "crops_order"], ["crops_rgb"], axis=1),
+        helper.make_node("Sub", ["crops_rgb", "crops_mean"], ["crops_centred"]),
+        helper.make_node("Mul", ["crops_centred", "crops_scale"], [old]),
+    ]
+    rest = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes, *rest])
+    shape: list[str | int | None] = ["batch", recipe.height, recipe.width, 3]
+    del graph.input[:]
+    graph.input.append(helper.make_tensor_value_info("crops", TensorProto.UINT8, shape))
+    onnx.checker.check_model(network)
+    return network
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "osnet-x0.25": Recipe(256, 128, 512, _osnet),
+        "mobilenet": Recipe(224, 224, 1280, _mobilenet),
+    }
+)
