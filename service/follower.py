@@ -1,0 +1,94 @@
+"""The thread of one track stream: runs the session and writes its lines."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+from service import lines
+from service.containers import Outline
+from service.errors import kind_of
+from service.outbox import Outbox, OutboxClosed
+from service.session import FrameTracks, Session
+from service.video import VideoEnd, VideoInfo
+from service.video_errors import TruncatedVideo
+
+log = logging.getLogger(__name__)
+
+
+class Follower:
+    """Turns one session into lines.
+
+    Parameters
+    ----------
+    session : Session
+        What is followed; closed at the end.
+    outbox : Outbox
+        Where the lines go.
+    outline : Outline
+        Of the file, to know whether it came complete.
+    names : lines.Names
+        For the header.
+    encode : callable
+        Makes bytes of a message.
+    began : float
+        ``time.monotonic`` when the request came.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        outbox: Outbox,
+        outline: Outline,
+        names: lines.Names,
+        encode: lines.Encode,
+        began: float,
+    ) -> None:
+        self._session = session
+        self._outbox = outbox
+        self._outline = outline
+        self._names = names
+        self._encode = encode
+        self._began = began
+        self._frames = 0
+        self._ids: set[int] = set()
+
+    def start(self, done: Callable[[], object]) -> None:
+        """Start the thread; ``done`` is called in it when it ends."""
+        name = f"track-{self._session.name}"
+        threading.Thread(target=self._run, args=(done,), name=name, daemon=True).start()
+
+    def _run(self, done: Callable[[], object]) -> None:
+        failure: Exception | None = None
+        try:
+            with closing(self._session.run()) as said:
+                for item in said:
+                    self._outbox.put(self._encode(self._message(item)))
+        except OutboxClosed:
+            log.debug("session %s: nobody reads any more", self._session.name)
+        except Exception as error:
+            failure = error
+            if kind_of(error).status >= 500:
+                log.exception("session %s failed", self._session.name)
+        finally:
+            self._outbox.end(failure)
+            done()
+
+    def _message(self, item: VideoInfo | FrameTracks | VideoEnd) -> dict[str, Any]:
+        if isinstance(item, VideoInfo):
+            return lines.header(self._names, item)
+        if isinstance(item, FrameTracks):
+            self._frames += 1
+            self._ids.update(item.tracks.ids.tolist())
+            return lines.frame(item)
+        if item.complete and self._outline.missing:
+            raise TruncatedVideo(
+                f"the file announces {self._outline.missing} bytes more than have come; "
+                f"its first {self._frames} frames were followed"
+            )
+        elapsed = time.monotonic() - self._began
+        return lines.end(self._frames, len(self._ids), elapsed, item.damaged)
