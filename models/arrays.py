@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import array_api_compat
 import array_api_compat.numpy as numpy_namespace
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Array = TypeVar("Array", NDArray[Any], "Tensor")
 """A NumPy array or a torch tensor; what comes back is of the same kind, on the same device."""
+
+AnyArray: TypeAlias = "NDArray[Any] | Tensor"
+"""A further argument, of the same kind as the first one."""
 
 
 def namespace(*arrays: Any) -> Any:
@@ -95,6 +98,23 @@ def magnitude(xp: Any, array: Any, what: str) -> float:
     raise InvalidInput(
         f"{what}: finite numbers expected, row {row} is {rows[row].tolist()}; drop it beforehand"
     )
+
+
+def to_numpy(array: Any) -> NDArray[Any]:
+    """The values as a NumPy array: the same memory where they are on the CPU."""
+    if isinstance(array, np.ndarray):
+        return array
+    values: NDArray[Any] = constant(array).cpu().numpy()
+    return values
+
+
+def like(array: Array, values: NDArray[Any]) -> Array:
+    """Values as an array of the same kind, on the same device; their dtype stays."""
+    if isinstance(array, np.ndarray):
+        return values
+    xp = namespace(array)
+    answer: Array = xp.asarray(values, device=array.device)
+    return answer
 
 
 def constant(array: Any) -> Any:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, get_args
 
-from models.arrays import Array, constant, magnitude, namespace, precision
+from models.arrays import AnyArray, Array, constant, magnitude, namespace, precision
 from models.errors import InvalidInput
 
 Format: TypeAlias = Literal["xyxy", "xywh", "cxcywh", "xyah"]
@@ -96,7 +96,7 @@ def area(boxes: Array) -> Array:
     return answer
 
 
-def box_iou(a: Array, b: Array, *, aligned: bool = False) -> Array:
+def box_iou(a: Array, b: AnyArray, *, aligned: bool = False) -> Array:
     """Intersection over union.
 
     Parameters
@@ -122,7 +122,7 @@ def box_iou(a: Array, b: Array, *, aligned: bool = False) -> Array:
     return pair.answer(_overlap(pair)[0])
 
 
-def giou(a: Array, b: Array, *, aligned: bool = False) -> Array:
+def giou(a: Array, b: AnyArray, *, aligned: bool = False) -> Array:
     """Generalised IoU, -1 to 1 (Rezatofighi 2019): IoU less the empty share of the hull.
 
     Arguments, shapes and errors as for :func:`box_iou`.
@@ -136,7 +136,7 @@ def giou(a: Array, b: Array, *, aligned: bool = False) -> Array:
     return pair.answer(overlap - pair.share(empty, hull))
 
 
-def diou(a: Array, b: Array, *, aligned: bool = False) -> Array:
+def diou(a: Array, b: AnyArray, *, aligned: bool = False) -> Array:
     """Distance IoU, -1 to 1 (Zheng 2020): IoU less the squared distance of centres over hull.
 
     Arguments, shapes and errors as for :func:`box_iou`.
@@ -145,7 +145,7 @@ def diou(a: Array, b: Array, *, aligned: bool = False) -> Array:
     return pair.answer(_overlap(pair)[0] - _distance(pair))
 
 
-def ciou(a: Array, b: Array, *, aligned: bool = False) -> Array:
+def ciou(a: Array, b: AnyArray, *, aligned: bool = False) -> Array:
     """Complete IoU, -2 to 1 (Zheng 2020): DIoU less a penalty for another aspect ratio.
 
     The weight of the penalty is a constant to the gradient, as in the paper. Arguments, shapes and
@@ -208,7 +208,7 @@ def _checked(boxes: Array) -> _Boxes[Array]:
     return _Boxes(xp, values, kind.answer)
 
 
-def _pair(a: Array, b: Array, aligned: bool) -> _Pair[Array]:
+def _pair(a: Array, b: AnyArray, aligned: bool) -> _Pair[Array]:
     xp = namespace(a, b)
     for name, boxes in (("first", a), ("second", b)):
         if boxes.ndim != 2 or boxes.shape[1] != 4:

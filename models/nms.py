@@ -1,25 +1,44 @@
-"""Non-maximum suppression: of boxes that overlap, the best one stays."""
+"""Suppression of repeated detections: of boxes that show one object, one stays.
+
+Every function takes NumPy arrays or torch tensors, all of one kind, and answers the same kind on
+the same device. Boxes are x1, y1, x2, y2. Equal scores keep the order of the rows. A box without
+area overlaps nothing and is never suppressed.
+
+Sources: soft NMS, Bodla et al., "Soft-NMS: Improving Object Detection With One Line of Code",
+ICCV 2017; DIoU-NMS, Zheng et al., "Distance-IoU Loss", AAAI 2020.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Literal
 
-from models.arrays import Array, namespace
-from models.boxes import box_iou
+import numpy as np
+from numpy.typing import NDArray
+
+from models.arrays import AnyArray, Array, like, namespace, to_numpy
+from models.boxes import box_iou, diou
 from models.errors import InvalidInput
+from models.fusion import weighted_boxes_fusion
+from models.nms_dense import suppress_dense
+from models.nms_strips import suppress_by_strips
+from models.scored import require_length, scored
 
-_BLOCK = 128
+__all__ = ["batched_nms", "diou_nms", "nms", "soft_nms", "weighted_boxes_fusion"]
+
+_DENSE = 2_000
+"""Up to so many boxes comparing all pairs, compiled, is faster than finding the near ones."""
 
 
-def nms(boxes: Array, scores: Array, iou_threshold: float) -> Array:
-    """Greedy suppression: the best box stays, what overlaps it goes, and so on.
+def nms(boxes: Array, scores: AnyArray, iou_threshold: float) -> Array:
+    """Greedy suppression: the best box stays, what overlaps it too much goes, and so on.
 
     Parameters
     ----------
     boxes : [N, 4]
         x1, y1, x2, y2.
     scores : [N]
-        Confidence, higher is better. Equal scores keep the order of the rows.
+        Confidence, higher is better.
     iou_threshold : float
         Boxes whose IoU with a better kept one is above this are suppressed, 0 to 1.
 
@@ -27,44 +46,150 @@ def nms(boxes: Array, scores: Array, iou_threshold: float) -> Array:
     -------
     int64 [K]
         Rows that stay, best first.
+
+    Raises
+    ------
+    InvalidInput
+        Wrong shapes, NaN or infinity (the message names the row), a threshold out of range.
     """
-    xp = namespace(boxes, scores)
-    same: Any = xp.zeros_like(scores)
-    answer: Array = batched_nms(boxes, scores, same, iou_threshold)
-    return answer
+    return like(boxes, _greedy(boxes, scores, None, iou_threshold))
 
 
-def batched_nms(boxes: Array, scores: Array, classes: Array, iou_threshold: float) -> Array:
-    """Greedy suppression within each class; arguments and answer as for :func:`nms`.
+def batched_nms(boxes: Array, scores: AnyArray, classes: AnyArray, iou_threshold: float) -> Array:
+    """Greedy suppression within each class (or image, or any other group), all in one pass.
 
     Parameters
     ----------
     boxes, scores, iou_threshold
-        As for :func:`nms`.
+        As for :func:`nms`, which has the answer and the errors, too.
     classes : [N]
         A box suppresses only boxes of its own class.
     """
-    xp = namespace(boxes, scores, classes)
-    if not 0 <= iou_threshold <= 1:
-        raise InvalidInput(f"iou_threshold: 0 to 1 expected, got {iou_threshold}")
-    rest: Any = xp.argsort(scores, descending=True, stable=True)
-    kept: list[Any] = []
-    while rest.shape[0]:
-        block, rest = rest[:_BLOCK], rest[_BLOCK:]
-        clash = _clashes(xp, boxes, classes, block, block, iou_threshold)
-        alive = xp.ones(block.shape[0], dtype=xp.bool)
-        for i in range(block.shape[0]):
-            if alive[i]:
-                alive[i + 1 :] &= ~clash[i, i + 1 :]
-        block = block[alive]
-        kept.append(block)
-        gone = xp.any(_clashes(xp, boxes, classes, block, rest, iou_threshold), axis=0)
-        rest = rest[~gone]
-    answer: Array = xp.concat([rest, *kept])
-    return answer
+    return like(boxes, _greedy(boxes, scores, classes, iou_threshold))
 
 
-def _clashes(xp: Any, boxes: Any, classes: Any, a: Any, b: Any, threshold: float) -> Any:
-    """Which boxes of one list suppress which of another, [A, B]."""
-    same = classes[a][:, None] == classes[b][None, :]
-    return (box_iou(boxes[a], boxes[b]) > threshold) & same
+def diou_nms(
+    boxes: Array, scores: AnyArray, threshold: float, classes: AnyArray | None = None
+) -> Array:
+    """Greedy suppression by distance IoU (Zheng 2020), which spares neighbours in a crowd.
+
+    A box goes if IoU less the normalised distance of the centres is above ``threshold``; all else
+    as for :func:`nms`, and for :func:`batched_nms` where classes are given.
+    """
+    return like(boxes, _greedy(boxes, scores, classes, threshold, by_distance=True))
+
+
+def soft_nms(
+    boxes: Array,
+    scores: AnyArray,
+    iou_threshold: float = 0.3,
+    *,
+    method: Literal["linear", "gaussian"] = "gaussian",
+    sigma: float = 0.5,
+    score_threshold: float = 0.001,
+) -> tuple[Array, Array]:
+    """Suppression that lowers the scores of overlapping boxes instead of dropping them.
+
+    Parameters
+    ----------
+    boxes, scores
+        As for :func:`nms`; scores are not negative.
+    iou_threshold : float
+        ``linear`` multiplies scores by 1 - IoU where the IoU is above this.
+    method : {"linear", "gaussian"}
+        ``gaussian`` multiplies all scores by exp(-IoU² / sigma).
+    sigma : float
+        Above 0.
+    score_threshold : float
+        Boxes whose score falls below this go.
+
+    Returns
+    -------
+    rows : int64 [K]
+        Rows that stay, best first by their new scores.
+    scores : [K]
+        The new scores of these rows.
+    """
+    if method not in ("linear", "gaussian"):
+        raise InvalidInput(f"method: 'linear' or 'gaussian' expected, got {method!r}")
+    if not (sigma > 0 and math.isfinite(sigma)):
+        raise InvalidInput(f"sigma: a positive number expected, got {sigma}")
+    _require_share("iou_threshold", iou_threshold)
+    here, left, _ = scored(boxes, scores)
+    rows = np.flatnonzero(left >= score_threshold)
+    left = left[rows]
+    kept: list[int] = []
+    final: list[Any] = []
+    while len(rows):
+        best = int(left.argmax())
+        kept.append(int(rows[best]))
+        final.append(left[best])
+        overlap = box_iou(here[rows[best : best + 1]], here[rows])[0]
+        if method == "linear":
+            left = left * np.where(overlap > iou_threshold, 1 - overlap, 1)
+        else:
+            left = left * np.exp(-overlap * overlap / sigma)
+        stays = left >= score_threshold
+        stays[best] = False
+        rows, left = rows[stays], left[stays]
+    return like(boxes, np.asarray(kept, np.int64)), like(boxes, np.asarray(final, left.dtype))
+
+
+def _greedy(
+    boxes: Any, scores: Any, classes: Any, threshold: float, *, by_distance: bool = False
+) -> NDArray[np.int64]:
+    """Rows that stay, best first."""
+    _require_share("threshold" if by_distance else "iou_threshold", threshold)
+    namespace(boxes, scores, *([] if classes is None else [classes]))
+    here, score, unit = scored(boxes, scores)
+    groups = _groups(classes, len(score))
+    if unit != 1:
+        here = here * np.asarray(unit, here.dtype)
+    # A stable sort of what is negated: equal scores keep the order of their rows.
+    order: NDArray[np.int64] = np.argsort(-score, kind="stable")
+    here, groups = here.take(order, 0), groups.take(order)
+    if not len(here):
+        return order
+    sides = here[:, 2:] - here[:, :2]
+    area = sides[:, 0] * sides[:, 1]
+    smallest = np.finfo(here.dtype).smallest_normal
+    if sides.min() > 0 and area.min() >= smallest:
+        return order.take(_suppress(here, groups, threshold, by_distance))
+    solid = (sides > 0).all(axis=1) & (area >= smallest)
+    rows, stays = np.flatnonzero(solid), ~solid
+    if len(rows):
+        stays[rows[_suppress(here[rows], groups[rows], threshold, by_distance)]] = True
+    kept: NDArray[np.int64] = order[stays]
+    return kept
+
+
+def _suppress(boxes: Any, groups: Any, threshold: float, by_distance: bool) -> NDArray[np.intp]:
+    """Rows that stay, ascending, of boxes that have an area and are sorted, best first."""
+    if by_distance:
+        # DIoU is never above IoU, so only pairs whose IoU is above the threshold are looked at.
+        return suppress_by_strips(
+            boxes,
+            groups,
+            threshold,
+            lambda better, worse: diou(boxes[better], boxes[worse], aligned=True) > threshold,
+        )
+    if len(boxes) <= _DENSE and boxes.dtype == np.float32:
+        return suppress_dense(boxes, groups, threshold)
+    return suppress_by_strips(boxes, groups, threshold)
+
+
+def _groups(classes: Any, count: int) -> NDArray[np.intp]:
+    """A number from 0 for each class that occurs, one a box."""
+    if classes is None:
+        return np.zeros(count, np.intp)
+    ids = to_numpy(classes)
+    require_length("classes", ids, count)
+    if count and ids[0] == ids.min() == ids.max():
+        return np.zeros(count, np.intp)
+    groups: NDArray[np.intp] = np.unique(ids, return_inverse=True)[1]
+    return groups
+
+
+def _require_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise InvalidInput(f"{name}: a number from 0 to 1 expected, got {value}")
