@@ -14,7 +14,7 @@ from service.settings import Settings
 ANYONE = "anyone"
 
 
-def require_key(connection: HTTPConnection) -> None:
+async def require_key(connection: HTTPConnection) -> None:
     """Let only callers with a key in, where keys are set; sets ``state.caller``.
 
     Raises
@@ -37,7 +37,7 @@ def require_key(connection: HTTPConnection) -> None:
     connection.state.caller = digest(sent).hex()[:16]
 
 
-def require_admin(connection: HTTPConnection) -> None:
+async def require_admin(connection: HTTPConnection) -> None:
     """Let only the admin key in, where keys are set.
 
     Raises

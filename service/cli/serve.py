@@ -1,9 +1,44 @@
-"""``trackline serve``."""
+"""``trackline serve``: the HTTP server."""
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import typer
+
+from models.errors import InvalidInput
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
+    app.command("serve")(serve)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; 0 takes a free one and names it on stderr. [8000]")
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Detectors to load, comma-separated. [yolo26n]")
+    ] = None,
+) -> None:
+    """Serve detections and tracks over HTTP; TRACKLINE_… variables set everything else."""
+    from pydantic import ValidationError
+
+    from service import logs
+    from service.app import create_app
+    from service.server import Server, listen
+    from service.settings import Settings
+
+    given: dict[str, Any] = {"host": host, "port": port, "models": models}
+    try:
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
+        )
+        raise InvalidInput(f"the settings are not valid: {wrong}") from error
+    logs.configure(settings.log_level)
+    sock = listen(settings)
+    Server(create_app(settings), settings).run(sockets=[sock])

@@ -1,0 +1,165 @@
+"""The application: routes, middleware and error handlers put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match
+from starlette.staticfiles import StaticFiles
+
+from models.errors import TracklineError
+from service.auth import require_key
+from service.context import RequestContext
+from service.errors import public_detail
+from service.images import ImageCodec
+from service.lifecycle import Shutdown
+from service.limits import Admission, BodyLimit
+from service.metrics import Metrics
+from service.registry import Models
+from service.responses import refusal, refusal_for
+from service.routes import deepstack, detect, health, info, models, pages
+from service.schemas import ProblemDocument
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from models.detector import Detector
+
+HTTP_CODES = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}
+DESCRIPTION = """Finds objects in images and follows them through video.
+
+Errors are problem documents (RFC 9457). Where the server has keys, send one as
+`Authorization: Bearer KEY` or `X-API-Key: KEY`."""
+
+
+def create_app(
+    settings: Settings | None = None, load: Callable[[str], Detector] | None = None
+) -> FastAPI:
+    """Put an application together; models are loaded once it is started.
+
+    Parameters
+    ----------
+    settings : Settings or None
+        None reads them from the environment.
+    load : callable or None
+        Makes the detector of a name; None takes `models.load_detector`.
+    """
+    settings = settings or Settings()
+    app = FastAPI(
+        title="Trackline",
+        version=info.VERSION,
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    state = app.state
+    state.settings = settings
+    state.metrics = Metrics()
+    state.models = Models(settings, state.metrics, load)
+    state.codec = ImageCodec(settings)
+    state.admission = Admission(settings.max_requests)
+    state.shutdown = Shutdown()
+    _add_routes(app)
+    _add_middleware(app, settings)
+    app.add_exception_handler(TracklineError, _on_our_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    state = app.state
+    state.models.start()
+    try:
+        yield
+    finally:
+        state.shutdown.begin()
+        await asyncio.to_thread(state.models.close)
+        state.codec.close()
+
+
+def _add_routes(app: FastAPI) -> None:
+    for router in (detect.router, deepstack.router, models.router, info.router, health.metadata):
+        app.include_router(router, dependencies=[Depends(require_key)])
+    app.include_router(health.health)
+    app.include_router(pages.router)
+    app.mount("/web", StaticFiles(directory=pages.WEB), name="web")
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimit, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After", "Location"],
+        )
+    app.add_middleware(RequestContext, metrics=app.state.metrics)
+
+
+async def _on_our_error(request: Request, error: Exception) -> Response:
+    if request.url.path.startswith("/v1/vision/"):
+        # DeepStack's clients look for these two.
+        extensions = {"success": False, "error": public_detail(error)}
+        return refusal_for(request.scope, error, extensions)
+    return refusal_for(request.scope, error)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    path, headers = request.scope["path"], dict(error.headers or {})
+    detail = str(error.detail)
+    if error.status_code == 404:
+        detail = f"there is nothing at {path}; /docs lists the routes"
+    elif error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods_of(request))
+        detail = f"{path} takes {headers['Allow']}, not {request.method}"
+    code = HTTP_CODES.get(error.status_code, "refused")
+    return refusal(request.scope, error.status_code, code, detail, headers=headers)
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    found = [
+        {"name": ".".join(map(str, one["loc"][1:])), "message": one["msg"]}
+        for one in error.errors()
+    ]
+    detail = "; ".join(f"{one['name']}: {one['message']}" for one in found)
+    return refusal(request.scope, 422, "invalid-parameter", detail, extensions={"errors": found})
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Every method that some route takes at the path of a request."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or {"GET"}
+    return sorted(methods)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The schema, with the problem document that the routes refer to."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = ProblemDocument.model_json_schema()
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,79 @@
+"""``POST /v1/vision/detection``: the form that DeepStack's clients in home automation speak."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from models.errors import InvalidInput
+from service.detection import Finder, read_form
+from service.limits import while_connected
+from service.parameters import DetectQuery
+from service.responses import Json
+from service.schemas import REFUSALS, DeepStackAnswer
+
+router = APIRouter(tags=["pictures"])
+
+DEFAULT_CONFIDENCE = 0.45  # DeepStack's own
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image"],
+                    "properties": {
+                        "image": {"type": "string", "format": "binary"},
+                        "min_confidence": {
+                            "type": "number",
+                            "minimum": 0,
+                            "maximum": 1,
+                            "default": DEFAULT_CONFIDENCE,
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/vision/detection",
+    response_model=DeepStackAnswer,
+    responses=REFUSALS,
+    openapi_extra=_FORM,
+)
+async def detection(request: Request) -> Json:
+    """Find the objects of a picture, asked and answered as DeepStack does."""
+    began = time.perf_counter()
+    state = request.app.state
+    with state.admission.enter():
+        pictures = await read_form(request, state.settings)
+        conf = _confidence((await request.form()).get("min_confidence"))
+        finder = Finder(request, DetectQuery(conf=conf))
+        (found,) = await while_connected(request, finder.find(pictures[:1]))
+    detections = found.inference.detections
+    predictions = [
+        {
+            "label": detections.name(row),
+            "confidence": round(float(detections.scores[row]), 5),
+            **dict(zip(("x_min", "y_min", "x_max", "y_max"), map(round, box), strict=True)),
+        }
+        for row, box in enumerate(detections.boxes.tolist())
+    ]
+    duration = round((time.perf_counter() - began) * 1000)
+    return Json({"success": True, "predictions": predictions, "duration": duration})
+
+
+def _confidence(value: object) -> float:
+    try:
+        conf = DEFAULT_CONFIDENCE if value is None else float(str(value))
+    except ValueError:
+        conf = -1.0
+    if not 0 <= conf <= 1:
+        raise InvalidInput(f"min_confidence: a number from 0 to 1 was expected, got {value!r}")
+    return conf

@@ -1,0 +1,41 @@
+"""``/v1/info`` and ``/metrics``: what runs here, and how it does."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import APIRouter, Request, Response
+
+from service.metrics import CONTENT_TYPE, Metrics
+from service.registry import Models
+from service.responses import Json
+from service.routes.models import describe
+from service.settings import Settings
+
+router = APIRouter(tags=["server"])
+VERSION = version("trackline")
+
+
+@router.get("/v1/info")
+async def info(request: Request) -> Json:
+    """Tell the version, the limits in force, and the runtime and device of each loaded model."""
+    settings: Settings = request.app.state.settings
+    models: Models = request.app.state.models
+    return Json(
+        {
+            "name": "trackline",
+            "version": VERSION,
+            "keys": bool(settings.api_keys),
+            "default_model": models.default if models.ready else None,
+            "embedder": settings.embedder,
+            "models": [describe(name, batcher) for name, batcher in models.loaded().items()],
+            "limits": settings.limits(),
+        }
+    )
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Give all metrics in Prometheus' text format."""
+    measured: Metrics = request.app.state.metrics
+    return Response(measured.exposition(), headers={"Content-Type": CONTENT_TYPE})

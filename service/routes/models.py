@@ -1,0 +1,90 @@
+"""``/v1/models``: the catalogue, what of it is loaded, and loading and unloading."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+
+from models import catalog
+from service.auth import require_admin
+from service.batching import Batcher, State
+from service.limits import while_connected
+from service.registry import FAKE, Models, entry, known
+from service.responses import Json
+
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+@router.get("")
+async def list_models(request: Request) -> Json:
+    """List the detectors of the catalogue, and which of them are loaded."""
+    models: Models = request.app.state.models
+    loaded = models.loaded()
+    return Json(
+        {
+            "default": models.default if models.ready else None,
+            "models": [describe(name, loaded.get(name)) for name in known()],
+            "embedders": catalog.names(task="embed"),
+        }
+    )
+
+
+@router.get("/{name}")
+async def get_model(request: Request, name: str) -> Json:
+    """Describe one detector."""
+    entry(name)
+    models: Models = request.app.state.models
+    return Json(describe(name, models.loaded().get(name)))
+
+
+@router.post("/{name}/load", dependencies=[Depends(require_admin)])
+async def load_model(request: Request, name: str) -> Json:
+    """Load a detector and answer once it is ready; weights that are not here are fetched."""
+    state = request.app.state
+    state.shutdown.check()
+    batcher: Batcher = await asyncio.to_thread(state.models.load, name)
+    # Shielded: a caller that leaves does not take the model from the others who wait for it.
+    await while_connected(request, asyncio.shield(asyncio.wrap_future(batcher.loaded)))
+    return Json(describe(name, batcher))
+
+
+@router.post("/{name}/unload", dependencies=[Depends(require_admin)])
+async def unload_model(request: Request, name: str) -> Json:
+    """Unload a detector; what waits for it is refused."""
+    await asyncio.to_thread(request.app.state.models.unload, name)
+    return Json(describe(name, None))
+
+
+def describe(name: str, batcher: Batcher | None) -> dict[str, Any]:
+    """What is known of a detector, from the catalogue and, where it is loaded, from itself."""
+    known_as = None if name == FAKE else catalog.entry(name)
+    described: dict[str, Any] = {
+        "name": name,
+        "task": known_as.task if known_as else "detect",
+        "licence": known_as.licence if known_as else "AGPL-3.0-or-later",
+        "bytes": known_as.size if known_as else 0,
+        "sha256": known_as.sha256 if known_as else None,
+        "loaded": batcher is not None and batcher.state is State.READY,
+        "state": "unloaded" if batcher is None else batcher.state.value,
+        "classes": dict(enumerate(known_as.classes)) if known_as else {},
+    }
+    if batcher is not None and batcher.reason:
+        described["reason"] = batcher.reason
+    if batcher is not None and batcher.state is State.READY:
+        described |= running(batcher)
+    return described | {"classes": {str(key): value for key, value in described["classes"].items()}}
+
+
+def running(batcher: Batcher) -> dict[str, Any]:
+    """How a loaded detector runs."""
+    detector = batcher.detector
+    return {
+        "classes": dict(detector.names),
+        "runtime": detector.runtime,
+        "device": detector.device,
+        "imgsz": detector.imgsz,
+        "slots": detector.slots,
+        "max_batch": batcher.max_batch,
+    }
