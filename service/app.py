@@ -12,12 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
 
 from models.errors import TracklineError
 from service.auth import require_key
 from service.context import RequestContext
+from service.decoders import Decoders
 from service.errors import public_detail
 from service.images import ImageCodec
 from service.lifecycle import Shutdown
@@ -25,14 +26,16 @@ from service.limits import Admission, BodyLimit
 from service.metrics import Metrics
 from service.registry import Models
 from service.responses import refusal, refusal_for
-from service.routes import deepstack, detect, health, info, models, pages
+from service.routes import deepstack, detect, health, info, models, pages, track
 from service.schemas import ProblemDocument
+from service.sessions import Sessions
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from models.detector import Detector
 
 HTTP_CODES = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 DESCRIPTION = """Finds objects in images and follows them through video.
 
 Errors are problem documents (RFC 9457). Where the server has keys, send one as
@@ -67,7 +70,10 @@ def create_app(
     state.models = Models(settings, state.metrics, load)
     state.codec = ImageCodec(settings)
     state.admission = Admission(settings.max_requests)
+    state.decoders = Decoders()
+    state.sessions = Sessions(settings.max_sessions)
     state.shutdown = Shutdown()
+    state.shutdown.on_begin(state.sessions.shut_down)
     _add_routes(app)
     _add_middleware(app, settings)
     app.add_exception_handler(TracklineError, _on_our_error)
@@ -81,17 +87,20 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     state.models.start()
+    await asyncio.to_thread(state.decoders.start)
     try:
         yield
     finally:
         state.shutdown.begin()
         await asyncio.to_thread(state.models.close)
+        await asyncio.to_thread(state.decoders.close)
         state.codec.close()
 
 
 def _add_routes(app: FastAPI) -> None:
     for router in (detect.router, deepstack.router, models.router, info.router, health.metadata):
         app.include_router(router, dependencies=[Depends(require_key)])
+    app.include_router(track.router)
     app.include_router(health.health)
     app.include_router(pages.router)
     app.mount("/web", StaticFiles(directory=pages.WEB), name="web")
@@ -146,11 +155,15 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 def _methods_of(request: Request) -> list[str]:
     """Every method that some route takes at the path of a request."""
-    methods: set[str] = set()
-    for route in request.app.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            methods |= getattr(route, "methods", None) or {"GET"}
-    return sorted(methods)
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    taken = [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
+        )
+    ]
+    return taken or ["GET", "HEAD"]  # of the files of the page
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

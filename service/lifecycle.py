@@ -26,7 +26,7 @@ class Shutdown:
         self._callbacks.append(callback)
 
     def begin(self) -> None:
-        """Refuse new work from now on; safe in a signal handler of the event loop."""
+        """Refuse new work from now on; not to be called inside a signal handler."""
         if self.begun.is_set():
             return
         self.begun.set()

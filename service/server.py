@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import sys
@@ -33,6 +34,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         self._app = app
+        self._loop: asyncio.AbstractEventLoop | None = None
         super().__init__(
             uvicorn.Config(
                 app,
@@ -50,6 +52,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say where."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         for listening in sockets or ():
             sys.stderr.write(f"trackline: listening on {address_of(listening)}\n")
@@ -57,7 +60,9 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Become unready at once; then uvicorn waits for what runs."""
-        self._app.state.shutdown.begin()
+        if self._loop is not None:
+            # Not here: a signal may come while this very thread holds one of the locks.
+            self._loop.call_soon_threadsafe(self._app.state.shutdown.begin)
         if sig == signal.SIGTERM:
             # Uvicorn would raise the signal again afterwards; an orderly end has status 0.
             self.should_exit = True
