@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from models import boxes, nms
     from models.detector import load_detector
     from models.embedder import load_embedder
     from models.types import Detections

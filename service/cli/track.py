@@ -1,9 +1,71 @@
-"""``trackline track``."""
+"""``trackline track``: the tracks of a video file."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated, Any
+
 import typer
+
+from service.cli.options import Classes, Model, Output, split
+from service.track_formats import Format, write
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
+    app.command("track")(track)
+
+
+def track(
+    video: Annotated[Path, typer.Argument(help="A video file.")],
+    model: Model = "yolo26n",
+    conf: Annotated[float, typer.Option(min=0, max=1, help="Least confidence.")] = 0.1,
+    classes: Classes = None,
+    tracker: Annotated[
+        str, typer.Option(help="deepsort, deepsort-paper, sort, bytetrack or botsort.")
+    ] = "deepsort",
+    embedder: Annotated[
+        str, typer.Option(help="osnet-x0.25, mobilenet, colour, auto, or none.")
+    ] = "auto",
+    delay: Annotated[
+        int, typer.Option(min=0, help="Answer so many frames later, smoothed and filled.")
+    ] = 0,
+    output_format: Annotated[
+        Format,
+        typer.Option("--format", help="A line of JSON a frame, MOTChallenge rows, or a table."),
+    ] = Format.NDJSON,
+    output: Output = None,
+    save_video: Annotated[
+        Path | None, typer.Option(help="Also write an MP4 with boxes, IDs and trails.")
+    ] = None,
+) -> None:
+    """Follow the objects of a video."""
+    from service import local
+    from service.annotate import annotate_video
+    from service.cli.progress import counted, counted_stream
+    from service.decoders import Decoders
+
+    request = local.Request(video, model, conf, split(classes), tracker, embedder, delay)
+    frames: list[dict[str, Any]] = []
+    with Decoders() as decoders:
+        with local.follow(request, decoders) as messages, _sink(output) as sink:
+            for message in write(sink, counted_stream(messages, "tracking"), output_format):
+                if save_video is not None and message["type"] == "frame":
+                    frames.append(message)
+        if save_video is not None:
+            drawn = annotate_video(video, frames, save_video, decoders)
+            for _ in counted(drawn, "drawing", len(frames)):
+                pass
+
+
+@contextmanager
+def _sink(output: Path | None) -> Iterator[IO[str]]:
+    """The file, or standard output."""
+    if output is None:
+        yield sys.stdout
+        return
+    with output.open("w", encoding="utf-8", newline="") as file:
+        yield file

@@ -1,0 +1,101 @@
+"""Following a video file in this process: the way of the server, without HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models import load_detector, load_embedder
+from models.detector import detect_options
+from service import lines
+from service.batching import Batcher
+from service.decoders import Decoders
+from service.session import FrameTracks, Session, SessionOptions
+from service.settings import Settings
+from service.video import VideoInfo
+from service.video_file import open_video
+from tracker.presets import make_tracker
+
+NO_EMBEDDER = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be followed, and how.
+
+    Attributes
+    ----------
+    video : Path
+        The file.
+    model : str
+        A detector of the catalogue.
+    conf : float
+        Least confidence of a detection.
+    classes : list of str or None
+        Names or ids that are wanted.
+    tracker : str
+        One of `tracker.presets.PRESETS`.
+    embedder : str
+        Name of an embedder, ``auto``, or ``none``.
+    delay : int
+        Frames by which the answers are held back to be smoothed.
+    """
+
+    video: Path
+    model: str = "yolo26n"
+    conf: float = 0.1
+    classes: list[str] | None = None
+    tracker: str = "deepsort"
+    embedder: str = "auto"
+    delay: int = 0
+
+
+@contextmanager
+def follow(request: Request, decoders: Decoders) -> Iterator[Iterator[dict[str, Any]]]:
+    """Load what is asked for and start on the file; gives the messages of its track stream.
+
+    Parameters
+    ----------
+    request : Request
+        What is to be followed.
+    decoders : Decoders
+        Where the decoder process comes from.
+
+    Raises
+    ------
+    TracklineError
+        The file, the model, a class, the tracker or the embedder cannot be used.
+    """
+    tracker = make_tracker(request.tracker, delay=request.delay)
+    embedder = None if request.embedder == NO_EMBEDDER else load_embedder(request.embedder)
+    name = NO_EMBEDDER if embedder is None else embedder.name
+    batcher = Batcher(
+        request.model, lambda: load_detector(request.model), Settings(models=(request.model,))
+    )
+    with closing(batcher), open_video(request.video, decoders) as video:
+        batcher.loaded.result()
+        options = SessionOptions(
+            detect_options(batcher.detector.names, conf=request.conf, classes=request.classes)
+        )
+        names = lines.Names("file", request.model, request.tracker, name)
+        with closing(Session("file", video, batcher, tracker, embedder, options)) as session:
+            yield _messages(names, session)
+
+
+def _messages(names: lines.Names, session: Session) -> Iterator[dict[str, Any]]:
+    began = time.monotonic()
+    frames = 0
+    ids: set[int] = set()
+    for item in session.run():
+        if isinstance(item, VideoInfo):
+            yield lines.header(names, item)
+        elif isinstance(item, FrameTracks):
+            frames += 1
+            ids.update(item.tracks.ids.tolist())
+            yield lines.frame(item)
+        else:
+            yield lines.end(frames, len(ids), time.monotonic() - began, item.damaged)
