@@ -1,0 +1,51 @@
+"""A real server on a free port of 127.0.0.1, in a thread, for as long as a block runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from models.detector import Detector
+from models.fake import FakeDetector
+from service.app import create_app
+from service.server import Server, address_of, listen
+from service.settings import Settings
+from tests.service.gate import WAIT
+
+
+@contextmanager
+def serving(
+    load: Callable[[str], Detector] | None = None, **settings: Any
+) -> Iterator[tuple[str, FastAPI]]:
+    """The address and the application of a server with the fake detector, once it is ready."""
+    given = {"host": "127.0.0.1", "port": 0, "models": "fake", "shutdown_seconds": 5} | settings
+    chosen = Settings(**given)
+    app = create_app(chosen, load or (lambda name: FakeDetector()))
+    server = Server(app, chosen)
+    with listen(chosen) as sock:
+        address = address_of(sock)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
+        thread.start()
+        try:
+            for batcher in wait_loaded(app, len(chosen.models)).values():
+                batcher.loaded.exception(WAIT)
+            yield address, app
+        finally:
+            server.should_exit = True
+            thread.join(WAIT)
+    assert not thread.is_alive(), "the server did not stop"
+
+
+def wait_loaded(app: FastAPI, count: int) -> dict[str, Any]:
+    """The batchers, once the application has begun to load as many as it was told to."""
+    tick = threading.Event()
+    for _ in range(int(WAIT / 0.005)):
+        loaded: dict[str, Any] = app.state.models.loaded()
+        if len(loaded) == count:
+            return loaded
+        tick.wait(0.005)
+    raise AssertionError("the application did not start")
