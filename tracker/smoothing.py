@@ -1,0 +1,259 @@
+"""Two-way smoothing: trajectories as the frames before and after together say, gaps filled.
+
+A trajectory is the minimum of
+
+    sum_i w_i (y_i - x_i)^2  +  L^(2d) sum_t (D^d x)_t^2
+
+over one x a frame (Whittaker 1922, "On a new method of graduation"), where y are the observed
+values, w their weights, D^d the d-th difference and L a length in frames. That minimum is the
+posterior mean of a random walk of order d, in other words what a Rauch-Tung-Striebel smoother
+answers for the same model (d = 2: constant velocity, noise on the velocity alone), but it is one
+banded linear system for all trajectories of a video. Against filterpy's RTS smoother it gives the
+same numbers some hundred times faster and needs no initial state; against local-linear Gaussian
+regression of the same width it is as accurate in full view and better in gaps, which it
+bridges by the cubic through both ends instead of by a mean of distant boxes.
+
+The centre is smoothed with d = 2, so that a straight walk is reproduced exactly; log height and
+log aspect ratio, which change slowly and are measured badly, with d = 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solveh_banded
+
+Float: TypeAlias = NDArray[np.float64]
+Integer: TypeAlias = NDArray[np.int64]
+
+MIN_WEIGHT = 0.02
+"""Weight of an observation that says next to nothing: no confidence, or hidden altogether."""
+MIN_SIDE = 1e-3
+"""Least width and height in pixels, so that a box of no area has a logarithm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Smoothing:
+    """How stiff trajectories are.
+
+    Attributes
+    ----------
+    centre, height, aspect : float
+        Lengths L in frames: what is shorter is taken for noise.
+    gap : float
+        The penalty is multiplied by this where no box was observed, so that the path through a
+        gap is straighter than a path in view.
+    """
+
+    centre: float = 2.8
+    height: float = 3.2
+    aspect: float = 10.0
+    gap: float = 10.0
+
+
+DEFAULT = Smoothing()
+
+
+@dataclass(frozen=True, slots=True)
+class Trajectories:
+    """Boxes of tracks at consecutive frames, ordered by track and frame.
+
+    Attributes
+    ----------
+    frames, ids : int64 [M]
+        Which frame and which track.
+    boxes : float64 [M, 4]
+        x1, y1, x2, y2 in pixels.
+    source : int64 [M]
+        Row of the observation of that track and frame; -1 where the box fills a gap.
+    """
+
+    frames: Integer
+    ids: Integer
+    boxes: Float
+    source: Integer
+
+
+def smooth(
+    frames: Integer,
+    ids: Integer,
+    boxes: Float,
+    weights: Float,
+    *,
+    max_gap: int = 30,
+    smoothing: Smoothing = DEFAULT,
+) -> Trajectories:
+    """Smooth trajectories with what comes before and after, and fill their gaps.
+
+    Parameters
+    ----------
+    frames, ids : int64 [N]
+        Frame and track of each observed box, in any order, a track at most once a frame.
+    boxes : float64 [N, 4]
+        x1, y1, x2, y2 in pixels.
+    weights : float64 [N]
+        How much each box is worth; see :func:`visible_weights`.
+    max_gap : int
+        Frames without an observation up to which a gap is filled. A longer gap is left open, and
+        what lies before and after it is smoothed apart.
+    smoothing : Smoothing
+        How stiff trajectories are.
+
+    Returns
+    -------
+    Trajectories
+        One box for every frame of every track, without the gaps that were too long.
+    """
+    if len(frames) == 0:
+        none = np.zeros(0, np.int64)
+        return Trajectories(none, none, np.zeros((0, 4)), none)
+    order = np.lexsort((frames, ids))
+    start, slot = _slots(frames[order], ids[order], max_gap)
+    size = int(slot[-1]) + 1
+    segment = np.cumsum(start) - 1
+    offset = slot[start] - frames[order][start]
+    segment_of = np.repeat(np.arange(len(offset)), np.diff(np.append(slot[start], size)))
+    source = np.full(size, -1, np.int64)
+    source[slot] = order
+    solved = _solve(_features(boxes[order]), weights[order], slot, segment_of, smoothing)
+    return Trajectories(
+        np.arange(size) - offset[segment_of],
+        ids[order][start][segment_of],
+        _boxes(solved),
+        source,
+    )
+
+
+def visible_weights(frames: Integer, boxes: Float, scores: Float) -> Float:
+    """What each box is worth to its trajectory: the root of confidence times visible share.
+
+    Parameters
+    ----------
+    frames : int64 [N]
+        Boxes hide each other within a frame.
+    boxes : float64 [N, 4]
+        x1, y1, x2, y2 in pixels.
+    scores : float64 [N]
+        Confidence, 0 to 1.
+
+    Returns
+    -------
+    float64 [N]
+    """
+    hidden = np.zeros(len(frames))
+    order = np.argsort(frames, kind="stable")
+    bounds = np.flatnonzero(np.diff(frames[order], prepend=np.nan, append=np.nan) != 0)
+    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        rows = order[first:last]
+        hidden[rows] = occlusion(boxes[rows])
+    return weigh(scores, hidden)
+
+
+def weigh(scores: Float, hidden: Float) -> Float:
+    """The root of confidence times visible share, at least :data:`MIN_WEIGHT`, [N]."""
+    return np.sqrt(np.maximum(scores * (1.0 - hidden), MIN_WEIGHT**2))
+
+
+def occlusion(boxes: Float) -> Float:
+    """Share of each box that the one box nearer to the camera covers most.
+
+    Of two boxes that overlap, the one that reaches further down stands nearer, for a camera that
+    looks at people on one floor.
+
+    Parameters
+    ----------
+    boxes : float64 [N, 4]
+        x1, y1, x2, y2 in pixels, all of one frame.
+
+    Returns
+    -------
+    float64 [N]
+        0 (in full view) to 1 (covered).
+    """
+    if len(boxes) < 2:
+        return np.zeros(len(boxes))
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])  # [N, N, 2]
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = np.clip(high - low, 0.0, None).prod(axis=2)
+    area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), MIN_SIDE**2)
+    nearer = boxes[None, :, 3] > boxes[:, None, 3]
+    return np.minimum((shared * nearer).max(axis=1) / area, 1.0)
+
+
+def whittaker(values: Float, weights: Float, penalty: Float, order: int) -> Float:
+    """Minimum of the weighted squared error plus the penalised squared differences.
+
+    Parameters
+    ----------
+    values : float64 [M, C]
+        One row a frame; rows of weight 0 are not looked at.
+    weights : float64 [M]
+        At least ``order`` of them above 0 in every run that the penalty holds together.
+    penalty : float64 [M - order]
+        Factor of each difference; 0 separates what is before from what is after.
+    order : int
+        1 or 2: whether first or second differences are penalised.
+
+    Returns
+    -------
+    float64 [M, C]
+    """
+    difference = np.array([1.0, -1.0]) if order == 1 else np.array([1.0, -2.0, 1.0])
+    size = len(values)
+    band = np.zeros((order + 1, size))
+    band[0] = weights
+    for i in range(order + 1):
+        for j in range(i, order + 1):
+            band[j - i, i : i + size - order] += penalty * (difference[i] * difference[j])
+    solved: Float = solveh_banded(band, weights[:, None] * values, lower=True, check_finite=False)
+    return solved
+
+
+def _slots(frames: Integer, ids: Integer, max_gap: int) -> tuple[NDArray[np.bool_], Integer]:
+    """Where segments start, and the place of each observation when all segments stand in a row."""
+    step = np.diff(frames, prepend=frames[0])
+    start = (np.diff(ids, prepend=ids[0]) != 0) | (step > max_gap + 1)
+    start[0] = True
+    slot = np.cumsum(np.where(start, 1, step)) - 1
+    return start, slot
+
+
+def _features(boxes: Float) -> Float:
+    """Centre x and y, log height, log aspect ratio (width / height), [N, 4]."""
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2], MIN_SIDE)
+    log = np.log(size)
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2.0
+    return np.column_stack((centre, log[:, 1], log[:, 0] - log[:, 1]))
+
+
+def _boxes(features: Float) -> Float:
+    """The inverse of :func:`_features`."""
+    height = np.exp(features[:, 2])
+    half = np.column_stack((height * np.exp(features[:, 3]), height)) / 2.0
+    return np.hstack((features[:, :2] - half, features[:, :2] + half))
+
+
+def _solve(
+    features: Float, weights: Float, slot: Integer, segment: Integer, smoothing: Smoothing
+) -> Float:
+    """Smoothed features of every slot, float64 [M, 4]."""
+    size = len(segment)
+    values = np.zeros((size, 4))
+    values[slot] = features
+    weight = np.zeros(size)
+    weight[slot] = weights
+    unseen = weight == 0.0
+    columns = ((slice(0, 2), 2, smoothing.centre), (slice(2, 3), 1, smoothing.height))
+    for columns_of, order, length in (*columns, (slice(3, 4), 1, smoothing.aspect)):
+        count = max(size - order, 0)
+        inside = segment[order:] == segment[:count]
+        bridging = unseen[: max(size - 1, 0)] | unseen[1:]
+        if order == 2:
+            bridging = bridging[:count] | bridging[1:]
+        penalty = inside * np.where(bridging, smoothing.gap, 1.0) * length ** (2 * order)
+        if count:
+            values[:, columns_of] = whittaker(values[:, columns_of], weight, penalty, order)
+    return values
