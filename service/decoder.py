@@ -26,6 +26,7 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -263,9 +264,11 @@ def _refuse_other_files(*_: object, **__: object) -> NoReturn:
 def _video_stream(container: InputContainer) -> VideoStream:
     if len(container.streams) > MOST_STREAMS:
         raise Refused("unreadable-video", f"at most {MOST_STREAMS} streams are taken")
-    if not container.streams.video:
-        raise Refused("no-frames", "the file has no video stream")
-    return container.streams.video[0]
+    for stream in container.streams.video:
+        # Without a codec context there is no decoder for it; a cover picture is no video.
+        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise Refused("no-frames", "the file has no video stream that can be decoded")
 
 
 def _rate(stream: VideoStream) -> float | None:

@@ -10,7 +10,6 @@ from python_multipart.multipart import MultipartParser
 
 from service.errors import UnreadableMedia
 
-MOST_HEADER_BYTES = 8192
 MOST_OTHER_BYTES = 65536
 
 
@@ -90,15 +89,10 @@ class _Reader:
         self._disposition = ""
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
-        self._field = self._bounded(self._field + data[start:end])
+        self._field += data[start:end]
 
     def _on_value(self, data: bytes, start: int, end: int) -> None:
-        self._value = self._bounded(self._value + data[start:end])
-
-    def _bounded(self, header: bytes) -> bytes:
-        if len(header) > MOST_HEADER_BYTES:
-            raise UnreadableMedia(f"a header of the form has over {MOST_HEADER_BYTES} bytes")
-        return header
+        self._value += data[start:end]
 
     def _header_ends(self) -> None:
         if self._field.lower() == b"content-disposition":
