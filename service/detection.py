@@ -80,21 +80,32 @@ async def read_pictures(request: Request, settings: Settings) -> list[bytes]:
             "Content-Type: image/jpeg, image/png, image/webp, image/bmp, application/octet-stream "
             f"or {MULTIPART} was expected, got {content_type!r}"
         )
-    return await read_form(request, settings)
+    pictures, _ = await read_form(request, settings)
+    return pictures
 
 
-async def read_form(request: Request, settings: Settings) -> list[bytes]:
-    """The bytes of the ``image`` parts of a form; raises as `read_pictures` does."""
-    form = await request.form(max_files=settings.max_images + 1, max_fields=MOST_FIELDS)
-    parts = [part for part in form.getlist("image") if isinstance(part, UploadFile)]
-    if not parts:
-        raise InvalidInput(
-            "the form needs a file part called 'image' (curl -F image=@photo.jpg), it has "
-            f"{sorted(set(form))}"
-        )
-    if len(parts) > settings.max_images:
-        raise TooLarge(f"at most {settings.max_images} pictures are taken in one request")
-    return [await part.read() for part in parts]
+async def read_form(request: Request, settings: Settings) -> tuple[list[bytes], dict[str, str]]:
+    """The bytes of the ``image`` parts of a form, and its text fields.
+
+    Raises
+    ------
+    InvalidInput
+        There is no part called ``image``.
+    TooLarge
+        More pictures than one request may have.
+    """
+    # Closed at once: the parts lie in temporary files.
+    async with request.form(max_files=settings.max_images + 1, max_fields=MOST_FIELDS) as form:
+        parts = [part for part in form.getlist("image") if isinstance(part, UploadFile)]
+        if not parts:
+            raise InvalidInput(
+                "the form needs a file part called 'image' (curl -F image=@photo.jpg), it has "
+                f"{sorted(set(form))}"
+            )
+        if len(parts) > settings.max_images:
+            raise TooLarge(f"at most {settings.max_images} pictures are taken in one request")
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        return [await part.read() for part in parts], fields
 
 
 class Finder:

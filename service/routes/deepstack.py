@@ -52,8 +52,8 @@ async def detection(request: Request) -> Json:
     began = time.perf_counter()
     state = request.app.state
     with state.admission.enter():
-        pictures = await read_form(request, state.settings)
-        conf = _confidence((await request.form()).get("min_confidence"))
+        pictures, fields = await read_form(request, state.settings)
+        conf = _confidence(fields.get("min_confidence"))
         finder = Finder(request, DetectQuery(conf=conf))
         (found,) = await while_connected(request, finder.find(pictures[:1]))
     detections = found.inference.detections
@@ -69,9 +69,9 @@ async def detection(request: Request) -> Json:
     return Json({"success": True, "predictions": predictions, "duration": duration})
 
 
-def _confidence(value: object) -> float:
+def _confidence(value: str | None) -> float:
     try:
-        conf = DEFAULT_CONFIDENCE if value is None else float(str(value))
+        conf = DEFAULT_CONFIDENCE if value is None else float(value)
     except ValueError:
         conf = -1.0
     if not 0 <= conf <= 1:
