@@ -6,6 +6,7 @@ import { get, lines, post, Problem } from "./stream.js";
 const $ = (id) => document.getElementById(id);
 const VIDEO_NAME = /\.(mp4|m4v|mov|mkv|webm|avi|ts|mts|m2ts|mjpe?g|gif)$/i;
 const LEAST_CONF = 0.1; // asked of the server; the slider then filters here, at once
+const NUMERIC = new Set(["Confidence", "Size", "From", "To"]); // columns set to the right
 const FRAME_SLACK = 0.001; // seconds: a time stamp rounded by the player is still that frame
 
 let shown = null; // what is on the stage: {kind, width, height, objects | frames}
@@ -84,6 +85,10 @@ function follow() {
 
 // ---- the table ----------------------------------------------------------------------------
 
+function counted(number, noun) {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 function cell(text, number = false, colour = null) {
   const td = document.createElement("td");
   if (number) td.className = "number";
@@ -104,6 +109,7 @@ function table(caption, heads, rows) {
     const th = document.createElement("th");
     th.scope = "col";
     th.textContent = text;
+    if (NUMERIC.has(text)) th.className = "number";
     head.append(th);
   }
   $("heads").replaceChildren(head);
@@ -118,14 +124,14 @@ function list() {
   if (!shown) return;
   if (shown.kind === "image") {
     const rows = shown.objects.filter(wanted);
-    table(`${rows.length} objects`, ["Class", "Confidence", "Size"], rows.map((o) => [
+    table(counted(rows.length, "object"), ["Class", "Confidence", "Size"], rows.map((o) => [
       cell(o.name, false, colourOf(o.class)),
       cell(o.confidence.toFixed(2), true),
       cell(`${Math.round(o.box.x2 - o.box.x1)} × ${Math.round(o.box.y2 - o.box.y1)}`, true),
     ]));
   } else {
     const rows = [...shown.tracks.values()].filter(wanted);
-    table(`${rows.length} tracks`, ["ID", "Class", "From", "To"], rows.map((t) => [
+    table(counted(rows.length, "track"), ["ID", "Class", "From", "To"], rows.map((t) => [
       cell(String(t.track_id), false, colourOf(t.track_id)),
       cell(t.name),
       cell(`${t.from.toFixed(1)} s`, true),
@@ -180,7 +186,7 @@ function progressed(header) {
   const done = shown.frames.length;
   if (header.frames) $("progress").value = done / header.frames;
   else $("progress").removeAttribute("value");
-  say(`Frame ${done}${header.frames ? ` of ${header.frames}` : ""}, ${shown.tracks.size} tracks`);
+  say(`Frame ${done}${header.frames ? ` of ${header.frames}` : ""}, ${counted(shown.tracks.size, "track")}`);
 }
 
 async function track(file, signal) {
@@ -209,7 +215,7 @@ async function track(file, signal) {
       throw new Problem(line.message);
     } else if (line.type === "end") {
       shown.ended = true;
-      say(`${line.frames} frames, ${line.tracks} tracks, ${line.fps.toFixed(0)} frames a second.`);
+      say(`${line.frames} frames, ${counted(line.tracks, "track")}, ${line.fps.toFixed(0)} frames a second.`);
     }
   }
   list();
