@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from models import catalog
 from models.detector import detect_options
 from models.errors import InvalidInput
+from models.masks import ObjectMask, object_masks
 from models.nms import batched_nms
 from models.preprocess import Letterbox, check_image
 from models.runtime import Runtime, check_settings, choose_runtime, load_runtime
@@ -110,10 +111,27 @@ class YoloDetector:
     def postprocess(
         self, raw: RawHead, prepared: PreparedImage, options: DetectOptions
     ) -> Detections:
-        """Read the detections of one image from the network's answer. Any thread."""
+        """Read the detections of one image from the network's answer. Any thread.
+
+        Where the network segments, objects whose mask has no pixel are left out.
+        """
+        return self.postprocess_masks(raw, prepared, options)[0]
+
+    def postprocess_masks(
+        self, raw: RawHead, prepared: PreparedImage, options: DetectOptions
+    ) -> tuple[Detections, list[ObjectMask]]:
+        """Like `postprocess`, with the masks themselves; none if the network gives none."""
         found = self._select(raw, prepared, options)
         boxes = prepared.letterbox.to_image(found.boxes)
-        return Detections(boxes, found.scores, found.classes, self.names)
+        detections = Detections(boxes, found.scores, found.classes, self.names)
+        if raw.coefficients is None or raw.prototypes is None:
+            return detections, []
+        coefficients = raw.coefficients[:, found.anchors].T
+        masks = object_masks(coefficients, raw.prototypes, boxes, prepared.letterbox)
+        seen = [row for row, mask in enumerate(masks) if mask.inside.any()]
+        masks = [masks[row] for row in seen]
+        outlines = tuple(mask.outline() for mask in masks)
+        return replace(detections[seen], segments=outlines), masks
 
     def _select(self, raw: RawHead, prepared: PreparedImage, options: DetectOptions) -> Candidates:
         """The candidates that remain, in the input's pixels."""

@@ -6,6 +6,8 @@ also run as they are, with `models.runtime.torch.TorchRuntime`; on CUDA that is 
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from importlib.util import find_spec
@@ -158,7 +160,11 @@ _LOADERS: dict[str, Callable[[Path, int | None, str], Runtime]] = {
 
 
 def _has_cuda() -> bool:
-    """Whether torch finds a CUDA device; asked before torch is imported for anything else."""
+    """Whether torch finds a CUDA device. Without a driver torch is not even imported."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
     if not find_spec("torch"):
         return False
     import torch
