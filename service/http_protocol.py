@@ -11,11 +11,13 @@ from service.errors import problem
 
 HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 15.0
+LINGER_SECONDS = 1.0
 
 
 class BoundedHttp(HttpToolsProtocol):
     """Closes a connection whose request line and header are too long or too slow to come."""
 
+    _refused = False
     _in_head = True
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
@@ -32,8 +34,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, as long as they do not add up to an endless head."""
+        if self._refused:
+            return
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        if self._in_head and not self._refused and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
                 self._refuse(431, "head-too-large", f"at most {HEAD_BYTES} bytes of header")
@@ -64,7 +68,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._head_timer = None
 
     def _give_up(self) -> None:
-        if not self.transport.is_closing():
+        if not self._refused and not self.transport.is_closing():
             self._refuse(408, "head-stalled", f"no complete header within {HEAD_SECONDS:g} s")
 
     def _refuse(self, status: int, code: str, detail: str) -> None:
@@ -75,4 +79,8 @@ class BoundedHttp(HttpToolsProtocol):
             b"connection: close\r\n\r\n" % len(body)
         )
         self.transport.write(STATUS_LINE[status] + head + body)
-        self.transport.close()
+        # Closed with bytes unread, the connection would be reset, and the reset might overtake
+        # the answer; so what still comes is thrown away for a moment.
+        self._refused = True
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)

@@ -19,7 +19,9 @@ from tests.service.gate import WAIT
 
 @contextmanager
 def serving(
-    load: Callable[[str], Detector] | None = None, **settings: Any
+    load: Callable[[str], Detector] | None = None,
+    on_listening: Callable[[str], None] | None = None,
+    **settings: Any,
 ) -> Iterator[tuple[str, FastAPI]]:
     """The address and the application of a server with the fake detector, once it is ready."""
     given = {"host": "127.0.0.1", "port": 0, "models": "fake", "shutdown_seconds": 5} | settings
@@ -31,7 +33,10 @@ def serving(
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()
         try:
-            for batcher in wait_loaded(app, len(chosen.models)).values():
+            batchers = wait_loaded(app, len(chosen.models))
+            if on_listening is not None:
+                on_listening(address)
+            for batcher in batchers.values():
                 batcher.loaded.exception(WAIT)
             yield address, app
         finally:
