@@ -4,7 +4,7 @@
 # OpenCV 4 and Eigen 3 are installed (Debian: cmake g++ libopencv-dev libeigen3-dev).
 set -eu
 cd "$(dirname "$0")/.."
-python3.11 -m venv .venv-peers
+"${PYTHON:-.venv/bin/python}" -m venv .venv-peers
 echo '*' > .venv-peers/.gitignore
 pip=.venv-peers/bin/pip
 # Both are pinned as for Trackline itself: unpinned, they bring 3 GB of CUDA.

@@ -1,13 +1,12 @@
 """How well a tracker follows real people, on ready detections and embeddings.
 
     python -m benchmarks.tracker_accuracy --mot-dir DIR [--tracker NAME] [--delay N] [--refine]
-        [--set FIELD=VALUE ...] [--replicas] [--leave-one-out SETTINGS.json] [-o RESULTS] [--json]
+        [--set FIELD=VALUE ...] [--replicas] [-o RESULTS] [--json]
 
 The table is that of the clean input. ``--replicas`` adds the mean over twelve disturbed ones:
 forwards and backwards in time, each clean, with jitter and dropout, with lower confidences, with a
 panning view, at half the frame rate, and with bursts of misses. One swap moves a single figure by a
-percent or more; the mean is what settings are judged by. ``--leave-one-out`` takes a JSON list of
-settings: for each sequence, those that do best on the replicas of the other three are scored on it.
+percent or more; the mean is what settings are judged by.
 """
 
 from __future__ import annotations
@@ -55,33 +54,6 @@ def replicas(sequences: list[Sequence]) -> dict[str, list[Sequence]]:
     }
 
 
-def leave_one_out(
-    candidates: Mapping[str, Make], sequences: list[Sequence]
-) -> tuple[dict[str, str], dict[str, Scores]]:
-    """Choose settings for each sequence on the others, and score it with them.
-
-    Returns
-    -------
-    dict, dict
-        The name of the candidate chosen for each sequence, and the scores.
-    """
-    disturbed = replicas(sequences).values()
-    hota: dict[str, dict[str, float]] = {}
-    for name, make in candidates.items():
-        runs = [score(make, copies) for copies in disturbed]
-        hota[name] = {s.name: float(np.mean([run[s.name].hota for run in runs])) for s in sequences}
-
-    chosen = {}
-    for held in sequences:
-        others = {
-            name: sum(value for sequence, value in per_sequence.items() if sequence != held.name)
-            for name, per_sequence in hota.items()
-        }
-        chosen[held.name] = max(others, key=others.__getitem__)
-    rows = {s.name: track(candidates[chosen[s.name]](), s) for s in sequences}
-    return chosen, evaluate({s.name: s.truth for s in sequences}, rows)
-
-
 def table(scores: Mapping[str, Scores], title: str = "sequence") -> str:
     """A line a name: shares in percent, and switches."""
     lines = [f"{title:26s}  HOTA  DetA  AssA  IDF1  MOTA  IDSW"]
@@ -106,13 +78,12 @@ def main() -> None:
     parser.add_argument("--refine", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--replicas", action="store_true")
-    parser.add_argument("--leave-one-out", type=Path)
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     sequences = [load(arguments.mot_dir, name) for name in SEQUENCES]
-    build = partial(make_tracker, arguments.tracker, delay=arguments.delay)
-    make = partial(build, **_settings(arguments.set))
+    settings = _settings(arguments.set)
+    make = partial(make_tracker, arguments.tracker, delay=arguments.delay, **settings)
     report: dict[str, Mapping[str, Scores]] = {}
     rows = results(make, sequences, arguments.refine)
     report["clean"] = evaluate({s.name: s.truth for s in sequences}, rows)
@@ -125,10 +96,6 @@ def main() -> None:
             name: score(make, copies, arguments.refine)[COMBINED]
             for name, copies in replicas(sequences).items()
         }
-    if arguments.leave_one_out:
-        listed = json.loads(arguments.leave_one_out.read_text())
-        candidates = {json.dumps(settings): partial(build, **settings) for settings in listed}
-        chosen, report["leave one out"] = leave_one_out(candidates, sequences)
     if arguments.json:
         print(json.dumps({k: {n: asdict(s) for n, s in v.items()} for k, v in report.items()}))
         return
@@ -136,9 +103,6 @@ def main() -> None:
         print(table(scores, title), end="\n\n")
     if arguments.replicas:
         print(f"mean over {len(report['replicas'])} replicas:", _means(report["replicas"]))
-    if arguments.leave_one_out:
-        for name, settings in chosen.items():
-            print(f"{name}: {settings}")
 
 
 def _means(scores: Mapping[str, Scores]) -> str:

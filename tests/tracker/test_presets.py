@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.errors import UnknownName
 from tracker.base import OnlineTracker
 from tracker.mot import Rows, read_mot, to_rows
+from tracker.presets import PRESETS, make_tracker
 from tracker.presets.botsort import BoTSort
 from tracker.presets.bytetrack import ByteTrack
 from tracker.presets.paper import PaperSettings, PaperTracker
@@ -184,6 +186,36 @@ def test_the_gallery_holds_no_more_than_its_budget() -> None:
         see(tracker, [], looks=[])
     # Three blues have pushed red out, so a red one here is someone else.
     assert not see(tracker, [box(100)], looks=[RED])
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_made_by_name_and_can_be_delayed(name: str) -> None:
+    at_once, later = make_tracker(name), make_tracker(name, delay=2)
+    boxes = [[box(100 + 3 * t)] for t in range(12)]
+    direct = [at_once.update(frame, [0.9]) for frame in boxes]
+    delayed = [later.update(frame, [0.9]) for frame in boxes]
+    assert delayed[:2] == [None, None]
+    assert None not in direct
+    assert None not in delayed[2:]
+    assert len(later.flush()) == 2
+    assert at_once.flush() == []
+
+
+def test_settings_reach_the_preset() -> None:
+    tracker = make_tracker("sort", min_hits=1, max_age=5)
+    answer = tracker.update([box(100)], [0.9])
+    assert answer is not None
+    assert len(answer) == 0
+    answer = tracker.update([box(100)], [0.9])
+    assert answer is not None
+    assert answer.ids.tolist() == [1]
+
+
+def test_unknown_names_are_refused_with_those_that_are_known() -> None:
+    with pytest.raises(UnknownName, match="botsort, got 'bytes'"):
+        make_tracker("bytes")
+    with pytest.raises(UnknownName, match="min_hits, got 'n_init'"):
+        make_tracker("sort", n_init=3)
 
 
 def same_identities(ours: Rows, reference: Rows) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from models.errors import InvalidInput, UnknownName
+from models.errors import UnknownName
 from tracker.base import OnlineTracker
+from tracker.deepsort import DeepSort
 from tracker.presets.botsort import BoTSort, BoTSortSettings
 from tracker.presets.bytetrack import ByteTrack, ByteTrackSettings
 from tracker.presets.paper import PaperSettings, PaperTracker
@@ -73,19 +74,15 @@ def make_tracker(name: str, *, delay: int = 0, **settings: Any) -> Tracker:
     Raises
     ------
     UnknownName
-        There is no such tracker.
-    InvalidInput
-        There is no such setting.
+        There is no such tracker, or it has no such setting.
     """
-    from tracker.deepsort import DeepSort
-
     if name not in PRESETS:
         raise UnknownName(f"tracker: expected one of {', '.join(PRESETS)}, got {name!r}")
     preset = PRESETS[name]
     known = [field.name for field in fields(preset.settings) if field.init]
     unknown = [setting for setting in settings if setting not in known]
     if unknown:
-        raise InvalidInput(
+        raise UnknownName(
             f"tracker {name}: expected settings among {', '.join(known)}, got {unknown[0]!r}"
         )
     chosen = preset.settings(**settings)
