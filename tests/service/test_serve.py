@@ -1,0 +1,92 @@
+"""``trackline serve`` as a process: where it listens, how it logs, how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import orjson
+import pytest
+
+from tests.service.gate import WAIT
+from tests.service.pictures import jpeg
+from tests.service.test_http import JPEG
+
+START = 60.0
+
+
+@contextmanager
+def process(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """A server process, killed by its id if it is still there at the end."""
+    code = "import sys; from service.cli import main; sys.exit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "serve", *arguments],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | variables,
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def address_of(running: subprocess.Popen[str]) -> str:
+    """Where it says that it listens."""
+    assert running.stderr is not None
+    for line in running.stderr:
+        if found := re.fullmatch(r"trackline: listening on (http://\S+)\n", line):
+            return found[1]
+    raise AssertionError("it ended without listening")
+
+
+def test_names_its_port_logs_json_and_ends_in_order_on_sigterm() -> None:
+    with process("--port", "0", "--models", "fake") as running:
+        address = address_of(running)
+        assert not address.endswith(":0")
+        with httpx.Client(base_url=address, timeout=WAIT) as http:
+            tick = threading.Event()
+            while not http.get("/v2/health/ready").is_success:
+                tick.wait(0.02)
+            answer = http.post("/v1/detect", content=jpeg(), headers=JPEG | {"X-Request-ID": "r7"})
+            assert answer.is_success
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(WAIT) == 0
+        assert running.stderr is not None
+        lines = [orjson.loads(line) for line in running.stderr.read().splitlines()]
+    (access,) = [line for line in lines if line.get("request_id") == "r7"]
+    assert (access["method"], access["path"], access["status"]) == ("POST", "/v1/detect", 200)
+
+
+def test_a_port_that_is_taken_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with process("--port", port, "--models", "fake") as running:
+            assert running.wait(START) == 1
+            assert running.stderr is not None
+            (line,) = running.stderr.read().splitlines()
+    assert line.startswith(f"trackline: cannot listen on 127.0.0.1:{port}: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        (["--port", "99999"], {}),
+        ([], {"TRACKLINE_API_KEYS": "short"}),
+    ],
+)
+def test_wrong_settings_are_one_clear_line(arguments: list[str], variables: dict[str, str]) -> None:
+    with process(*arguments, **variables) as running:
+        assert running.wait(START) == 1
+        assert running.stderr is not None
+        (line,) = running.stderr.read().splitlines()
+    assert line.startswith("trackline: the settings are not valid: ")
