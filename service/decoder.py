@@ -265,10 +265,11 @@ def _video_stream(container: InputContainer) -> VideoStream:
     if len(container.streams) > MOST_STREAMS:
         raise Refused("unreadable-video", f"at most {MOST_STREAMS} streams are taken")
     for stream in container.streams.video:
-        # Without a codec context there is no decoder for it; a cover picture is no video.
-        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic:
+        # A cover picture is no video.
+        known = getattr(stream, "codec_context", None) is not None
+        if known and not stream.disposition & Disposition.attached_pic:
             return stream
-    raise Refused("no-frames", "the file has no video stream that can be decoded")
+    raise Refused("no-frames", "the file has no video stream that can be decoded here")
 
 
 def _rate(stream: VideoStream) -> float | None:

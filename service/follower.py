@@ -15,7 +15,7 @@ from service.errors import kind_of
 from service.outbox import Outbox, OutboxClosed
 from service.session import FrameTracks, Session
 from service.video import VideoEnd, VideoInfo
-from service.video_errors import TruncatedVideo
+from service.video_errors import DamagedVideo, NoFrames, TruncatedVideo, UnreadableVideo
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,8 @@ class Follower:
                     self._outbox.put(self._encode(self._message(item)))
         except OutboxClosed:
             log.debug("session %s: nobody reads any more", self._session.name)
+        except (DamagedVideo, NoFrames, UnreadableVideo) as error:
+            failure = self._cut_short() if self._outline.missing else error
         except Exception as error:
             failure = error
             if kind_of(error).status >= 500:
@@ -86,9 +88,12 @@ class Follower:
             self._ids.update(item.tracks.ids.tolist())
             return lines.frame(item)
         if item.complete and self._outline.missing:
-            raise TruncatedVideo(
-                f"the file announces {self._outline.missing} bytes more than have come; "
-                f"its first {self._frames} frames were followed"
-            )
+            raise self._cut_short()
         elapsed = time.monotonic() - self._began
         return lines.end(self._frames, len(self._ids), elapsed, item.damaged)
+
+    def _cut_short(self) -> TruncatedVideo:
+        return TruncatedVideo(
+            f"the file announces {self._outline.missing} bytes more than have come; "
+            f"what can be decoded of it was followed"
+        )

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.types import Detections, DetectOptions, Image
-from service.errors import QueueFull
+from service.errors import QueueFull, ServiceError
 from service.fair_queue import Inference
 from service.video import Video, VideoEnd, VideoFrame, VideoInfo
 from service.video_errors import DecoderTimeout
@@ -135,7 +135,7 @@ class Session:
         self._options = options
         self._wake = Wake()
         self._reason: Exception | None = None
-        self._end: VideoEnd | None = None
+        self._end: VideoEnd | ServiceError | None = None
         self._refused: VideoFrame | None = None
         self._waiting: deque[tuple[VideoFrame, Future[Inference]]] = deque()
         self._held: deque[tuple[VideoFrame, Detections]] = deque()
@@ -179,6 +179,8 @@ class Session:
                     yield from self._track(*self._waiting.popleft())
             for tracks in self._tracker.flush():
                 yield self._give(tracks)
+            if isinstance(self._end, ServiceError):
+                raise self._end
             yield self._end
         finally:
             self.close()
@@ -222,8 +224,12 @@ class Session:
         return heard
 
     def _hear(self) -> Iterator[VideoInfo]:
-        """Take what the decoder says."""
-        said = self._video.receive()
+        """Take what the decoder says; the frames before a failure are still answered."""
+        try:
+            said = self._video.receive()
+        except ServiceError as failure:
+            self._end = failure
+            return
         if isinstance(said, VideoInfo):
             yield said
         elif isinstance(said, VideoEnd):

@@ -56,22 +56,28 @@ class Sessions:
 
     @contextlib.contextmanager
     def running(self, session: Session) -> Iterator[None]:
-        """Let the session be ended by `shut_down` while it runs."""
+        """Let `shut_down` reach the session while the block runs."""
         with self._lock:
             self._running.add(session)
-            ending = self._ending
-        if ending:
-            session.cancel(ShuttingDown("the server is shutting down"))
         try:
             yield
         finally:
             with self._lock:
                 self._running.discard(session)
 
-    def shut_down(self) -> None:
-        """Take no new session and end those that run; each says so in its last line."""
+    def shut_down(self, grace_seconds: float = 0.0) -> None:
+        """Take no new session; those that still run after the grace are told to end.
+
+        Each of them says so in its last line. Does not wait.
+        """
         with self._lock:
             self._ending = True
+        timer = threading.Timer(grace_seconds, self._end_all)
+        timer.daemon = True
+        timer.start()
+
+    def _end_all(self) -> None:
+        with self._lock:
             running = list(self._running)
         for session in running:
             session.cancel(ShuttingDown("the server is shutting down"))

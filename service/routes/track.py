@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from service.auth import require_key
 from service.batching import Batcher
@@ -97,7 +98,7 @@ class TrackQuery(DetectQuery):
 @router.post(
     "/v1/track",
     summary="Follow the objects of a video",
-    response_class=TrackStream,
+    response_class=Response,
     responses={
         200: {
             "description": "One JSON object a line: a header, each frame in order, and an `end` or "

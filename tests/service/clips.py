@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 WIDTH, HEIGHT, FPS = 160, 120, 10
 GREY = 90
+AS_LONG_AS = 60
+"""Frames of a clip that is long enough to be answered while it is sent."""
 
 CODECS = {
     "mp4": "libx264",
