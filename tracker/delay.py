@@ -13,16 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracker.clock import Clock
-from tracker.smoothing import (
-    Float,
-    Integer,
-    Smoothing,
-    Trajectories,
-    occlusion,
-    smooth,
-    weigh,
-)
-from tracker.types import Tracks
+from tracker.overlap import hidden
+from tracker.smoothing import Smoothing, Trajectories, smooth, weigh
+from tracker.types import Float, Integer, Tracks
 
 HISTORY = 12
 """Frames before the answered one that still bear on its boxes."""
@@ -120,7 +113,7 @@ def _hold(tick: int, tracks: Tracks, measured: Float | None) -> _Held:
     boxes = tracks.boxes[seen].astype(np.float64)
     if measured is not None:
         boxes = np.asarray(measured, np.float64)[tracks.detection[seen]]
-    weights = weigh(tracks.scores[seen].astype(np.float64), occlusion(boxes))
+    weights = weigh(tracks.scores[seen].astype(np.float64), hidden(boxes, boxes))
     return _Held(tick, tracks, tracks.ids[seen], boxes, weights)
 
 

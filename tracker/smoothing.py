@@ -13,21 +13,20 @@ same numbers some hundred times faster and needs no initial state; against local
 regression of the same width it is as accurate in full view and better in gaps, which it
 bridges by the cubic through both ends instead of by a mean of distant boxes.
 
-The centre is smoothed with d = 2, so that a straight walk is reproduced exactly; log height and
-log aspect ratio, which change slowly and are measured badly, with d = 1.
+The centre and log height are smoothed with d = 2, so that a straight walk is reproduced exactly,
+and so is a steady approach; log aspect ratio, which is measured badly and has no trend, with d = 1.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
-Float: TypeAlias = NDArray[np.float64]
-Integer: TypeAlias = NDArray[np.int64]
+from tracker import overlap
+from tracker.types import Float, Integer, Mask
 
 MIN_WEIGHT = 0.02
 """Weight of an observation that says next to nothing: no confidence, or hidden altogether."""
@@ -37,24 +36,33 @@ MIN_SIDE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Smoothing:
-    """How stiff trajectories are.
+    """How stiff trajectories are; lengths L are in frames: what is shorter is taken for noise.
 
     Attributes
     ----------
-    centre, height, aspect : float
-        Lengths L in frames: what is shorter is taken for noise.
+    reach, shortest, longest : float
+        L of the centre is ``reach / sqrt(v)`` within these bounds, where v is the speed of the
+        track in heights of its box a frame. Who crosses a good part of his own height from frame
+        to frame also turns within few frames; at a high frame rate, or standing, he does not. So
+        one setting serves all frame rates.
+    height, aspect : float
+        L of log height and of log aspect ratio.
     gap : float
         The penalty is multiplied by this where no box was observed, so that the path through a
         gap is straighter than a path in view.
     """
 
-    centre: float = 2.8
-    height: float = 3.2
-    aspect: float = 10.0
+    reach: float = 0.7
+    shortest: float = 1.6
+    longest: float = 6.0
+    height: float = 6.0
+    aspect: float = 12.0
     gap: float = 10.0
 
 
 DEFAULT = Smoothing()
+SPEED_LAG = 8
+"""Observations over which the speed is taken, so that noise does not pass for motion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,6 @@ def smooth(
     order = np.lexsort((frames, ids))
     start, slot = _slots(frames[order], ids[order], max_gap)
     size = int(slot[-1]) + 1
-    segment = np.cumsum(start) - 1
     offset = slot[start] - frames[order][start]
     segment_of = np.repeat(np.arange(len(offset)), np.diff(np.append(slot[start], size)))
     source = np.full(size, -1, np.int64)
@@ -146,41 +153,15 @@ def visible_weights(frames: Integer, boxes: Float, scores: Float) -> Float:
     hidden = np.zeros(len(frames))
     order = np.argsort(frames, kind="stable")
     bounds = np.flatnonzero(np.diff(frames[order], prepend=np.nan, append=np.nan) != 0)
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in pairwise(bounds):
         rows = order[first:last]
-        hidden[rows] = occlusion(boxes[rows])
+        hidden[rows] = overlap.hidden(boxes[rows], boxes[rows])
     return weigh(scores, hidden)
 
 
 def weigh(scores: Float, hidden: Float) -> Float:
     """The root of confidence times visible share, at least :data:`MIN_WEIGHT`, [N]."""
     return np.sqrt(np.maximum(scores * (1.0 - hidden), MIN_WEIGHT**2))
-
-
-def occlusion(boxes: Float) -> Float:
-    """Share of each box that the one box nearer to the camera covers most.
-
-    Of two boxes that overlap, the one that reaches further down stands nearer, for a camera that
-    looks at people on one floor.
-
-    Parameters
-    ----------
-    boxes : float64 [N, 4]
-        x1, y1, x2, y2 in pixels, all of one frame.
-
-    Returns
-    -------
-    float64 [N]
-        0 (in full view) to 1 (covered).
-    """
-    if len(boxes) < 2:
-        return np.zeros(len(boxes))
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])  # [N, N, 2]
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.clip(high - low, 0.0, None).prod(axis=2)
-    area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), MIN_SIDE**2)
-    nearer = boxes[None, :, 3] > boxes[:, None, 3]
-    return np.minimum((shared * nearer).max(axis=1) / area, 1.0)
 
 
 def whittaker(values: Float, weights: Float, penalty: Float, order: int) -> Float:
@@ -208,11 +189,11 @@ def whittaker(values: Float, weights: Float, penalty: Float, order: int) -> Floa
     for i in range(order + 1):
         for j in range(i, order + 1):
             band[j - i, i : i + size - order] += penalty * (difference[i] * difference[j])
-    solved: Float = solveh_banded(band, weights[:, None] * values, lower=True, check_finite=False)
-    return solved
+    solved = solveh_banded(band, weights[:, None] * values, lower=True, check_finite=False)
+    return np.asarray(solved, np.float64)
 
 
-def _slots(frames: Integer, ids: Integer, max_gap: int) -> tuple[NDArray[np.bool_], Integer]:
+def _slots(frames: Integer, ids: Integer, max_gap: int) -> tuple[Mask, Integer]:
     """Where segments start, and the place of each observation when all segments stand in a row."""
     step = np.diff(frames, prepend=frames[0])
     start = (np.diff(ids, prepend=ids[0]) != 0) | (step > max_gap + 1)
@@ -240,20 +221,44 @@ def _solve(
     features: Float, weights: Float, slot: Integer, segment: Integer, smoothing: Smoothing
 ) -> Float:
     """Smoothed features of every slot, float64 [M, 4]."""
-    size = len(segment)
-    values = np.zeros((size, 4))
+    values = np.zeros((len(segment), 4))
     values[slot] = features
-    weight = np.zeros(size)
+    weight = np.zeros(len(segment))
     weight[slot] = weights
-    unseen = weight == 0.0
-    columns = ((slice(0, 2), 2, smoothing.centre), (slice(2, 3), 1, smoothing.height))
-    for columns_of, order, length in (*columns, (slice(3, 4), 1, smoothing.aspect)):
-        count = max(size - order, 0)
-        inside = segment[order:] == segment[:count]
-        bridging = unseen[: max(size - 1, 0)] | unseen[1:]
-        if order == 2:
-            bridging = bridging[:count] | bridging[1:]
-        penalty = inside * np.where(bridging, smoothing.gap, 1.0) * length ** (2 * order)
-        if count:
-            values[:, columns_of] = whittaker(values[:, columns_of], weight, penalty, order)
+    speed = _speed(features, slot, segment[slot])
+    with np.errstate(divide="ignore"):
+        reach = np.clip(smoothing.reach / np.sqrt(speed), smoothing.shortest, smoothing.longest)
+    for columns, order, length in (
+        (slice(0, 2), 2, reach[segment]),
+        (slice(2, 3), 2, np.full(len(segment), smoothing.height)),
+        (slice(3, 4), 1, np.full(len(segment), smoothing.aspect)),
+    ):
+        if len(segment) > order:
+            penalty = length[order:] ** (2 * order) * _bridges(
+                weight, segment, order, smoothing.gap
+            )
+            values[:, columns] = whittaker(values[:, columns], weight, penalty, order)
     return values
+
+
+def _speed(features: Float, slot: Integer, segment: Integer) -> Float:
+    """Heights of the own box that each segment moves in a frame, [S]."""
+    count = int(segment[-1]) + 1
+    last = np.searchsorted(segment, np.arange(count), side="right") - 1
+    later = np.minimum(np.arange(len(segment)) + SPEED_LAG, last[segment])
+    moved = np.linalg.norm(features[later, :2] - features[:, :2], axis=1)
+    heights = np.exp(features[:, 2]) * (slot[later] - slot)
+    path = np.bincount(segment, moved, count)
+    speed: Float = path / np.maximum(np.bincount(segment, heights, count), MIN_SIDE)
+    return speed
+
+
+def _bridges(weight: Float, segment: Integer, order: int, gap: float) -> Float:
+    """Factor of each difference: 0 between segments, ``gap`` where an unseen slot takes part."""
+    inside = segment[order:] == segment[:-order]
+    unseen = weight == 0.0
+    touched = unseen[order:].copy()
+    for shift in range(order):
+        touched |= unseen[shift : len(unseen) - order + shift]
+    factor: Float = inside * np.where(touched, gap, 1.0)
+    return factor
