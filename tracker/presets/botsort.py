@@ -80,11 +80,11 @@ class BoTSort(ByteTrack):
         self._embeddings[rows] = blend(self._embeddings[rows], embeddings, self.settings.ema)
 
     def _cost(self, rows: Integer, detections: Integer, observation: Observation) -> Float:
-        overlap = self._overlap(rows, detections, observation)
-        cost: Float = 1.0 - overlap * observation.scores[detections]
+        shared = self._overlap(rows, detections, observation)
+        cost: Float = 1.0 - shared * observation.scores[detections]
         if observation.appearance is None or not self._embeddings.size:
             return cost
-        near, far = np.nonzero(overlap >= self.settings.proximity)
+        near, far = np.nonzero(shared >= self.settings.proximity)
         embeddings = observation.appearance.rows(detections)
         distance = cosine_distances(self._embeddings[rows], embeddings, near, far)
         alike = distance < self.settings.appearance

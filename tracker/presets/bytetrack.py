@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.boxes import box_iou
 from tracker.assignment import assign
 from tracker.kalman import BoxFilter
 from tracker.observation import Observation
+from tracker.overlap import overlap
 from tracker.presets.classic import ClassicTracker
 from tracker.types import Float, Integer, Mask
 
@@ -95,10 +95,10 @@ class ByteTrack(ClassicTracker):
 
     def _overlap(self, rows: Integer, detections: Integer, observation: Observation) -> Float:
         """IoU of the expected boxes of some tracks with some detections, float64 [K, M]."""
-        return box_iou(self._expected(rows), observation.boxes[detections])
+        return overlap(self._expected(rows), observation.boxes[detections])
 
     def _cost(self, rows: Integer, detections: Integer, observation: Observation) -> Float:
         """Cost of pairing some tracks with some sure detections, float64 [K, M]."""
-        overlap = self._overlap(rows, detections, observation)
-        cost: Float = 1.0 - overlap * observation.scores[detections]
+        shared = self._overlap(rows, detections, observation)
+        cost: Float = 1.0 - shared * observation.scores[detections]
         return cost

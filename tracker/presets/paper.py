@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.boxes import box_iou
 from tracker.assignment import assign
 from tracker.gallery import Gallery
 from tracker.gating import CHI_SQUARE_95, POSITION_AND_SIZE
 from tracker.kalman import BoxFilter, gating_distance
 from tracker.observation import Observation
+from tracker.overlap import overlap
 from tracker.presets.classic import ClassicTracker
 from tracker.types import Embeddings, Float, Integer, Mask
 
@@ -77,7 +77,7 @@ class PaperTracker(ClassicTracker):
         young = ~confirmed | (self._tracks["missed"] == 1)
         young[rows] = False
         candidates, rest = np.flatnonzero(young), np.delete(seen, c)
-        cost = 1.0 - box_iou(self._expected(candidates), observation.boxes[rest])
+        cost = 1.0 - overlap(self._expected(candidates), observation.boxes[rest])
         r, c = assign(cost, self.settings.max_iou_distance)
         return np.concatenate([rows, candidates[r]]), np.concatenate([found, rest[c]])
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.boxes import box_iou
 from tracker.assignment import assign
 from tracker.kalman import BoxFilter
 from tracker.observation import Observation
+from tracker.overlap import overlap
 from tracker.presets.classic import ClassicTracker
 from tracker.types import Float, Integer, Mask
 
@@ -96,7 +96,7 @@ class Sort(ClassicTracker):
     def _associate(self, observation: Observation, measured: Float) -> tuple[Integer, Integer]:
         seen = np.flatnonzero(observation.scores >= self.settings.min_confidence)
         expected = self._expected(np.arange(len(self._tracks)))
-        cost = 1.0 - box_iou(expected, observation.boxes[seen])
+        cost = 1.0 - overlap(expected, observation.boxes[seen])
         rows, found = assign(cost, 1.0 - self.settings.min_iou)
         return rows, seen[found]
 
