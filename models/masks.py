@@ -45,12 +45,12 @@ class ObjectMask:
         parts, _ = cv2.findContours(
             self.inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(self.left, self.top)
         )
-        loops = [part.reshape(-1, 2) for part in parts]
+        loops = [np.asarray(part, np.float32).reshape(-1, 2) for part in parts]
         if len(loops) == 1:
-            return loops[0].astype(np.float32)
+            return loops[0]
         start = loops[0][:1]
         path = [step for loop in loops for step in (loop, loop[:1], start)]
-        return np.concatenate(path[:-1]).astype(np.float32)
+        return np.concatenate(path[:-1])
 
     def paint(self, height: int, width: int) -> NDArray[np.bool_]:
         """The mask of the whole image, bool [height, width]."""

@@ -19,7 +19,7 @@ _SPEC = "trackline"
 _ANY = {0: "batch", 2: "anchors"}
 _AXES = {
     "pixels": {0: "batch", 1: "height", 2: "width"},
-    "sides": _ANY,
+    "features": _ANY,
     "logits": _ANY,
     "coefficients": _ANY,
     "prototypes": {0: "batch", 2: "rows", 3: "columns"},

@@ -1,9 +1,10 @@
 """What comes out of a YOLO network, and how boxes are read from it.
 
-The networks stop before their heads decode anything: what they give for every anchor are the
-sides of its box, in strides, and one logit a class. Most anchors see nothing, so thresholds are
-applied to the logits, and only what passes is decoded, here, in float32, whatever precision the
-network ran in.
+The networks stop short of their boxes: for every anchor they give one logit a class, and the
+features from which a last linear layer reads the sides of its box. Most anchors see nothing, so
+thresholds are applied to the logits, and that layer and all that follows it are computed here,
+for what passes, in float32. The boxes of a network that ran in bfloat16 are then not rounded to
+its eight bits, which would be a pixel or two.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MAX_CANDIDATES = 30_000
 """Most boxes of one image that go into non-maximum suppression, the best first."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class HeadSpec:
     """What has to be known of a network to read its answer.
 
@@ -40,6 +41,10 @@ class HeadSpec:
         The head gives one box an object, so that none has to be suppressed.
     imgsz : int
         Side of the input that the network was trained at, in pixels.
+    weights : float32 [L, 4 * reg_max, F]
+        Of the layer that reads sides from features, level by level.
+    bias : float32 [L, 4 * reg_max]
+        Likewise.
     """
 
     names: Mapping[int, str]
@@ -48,10 +53,12 @@ class HeadSpec:
     reg_max: int
     end_to_end: bool
     imgsz: int
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
 
     def to_json(self) -> str:
         """The text that `from_json` reads."""
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(self), default=np.ndarray.tolist)
 
     @classmethod
     def from_json(cls, text: str) -> HeadSpec:
@@ -59,6 +66,8 @@ class HeadSpec:
         fields = json.loads(text)
         fields["names"] = {int(key): name for key, name in fields["names"].items()}
         fields["strides"] = tuple(fields["strides"])
+        for layer in ("weights", "bias"):
+            fields[layer] = np.array(fields[layer], np.float32)
         return cls(**fields)
 
 
@@ -68,8 +77,8 @@ class RawHead:
 
     Attributes
     ----------
-    sides : [4 * reg_max, A]
-        Distances from the anchor to left, top, right and bottom, in strides.
+    features : [F, A]
+        What the sides of a box are read from.
     logits : [C, A]
         Class scores before the sigmoid.
     coefficients : [M, A] or None
@@ -78,7 +87,7 @@ class RawHead:
         Mask prototypes at a quarter of the input's resolution.
     """
 
-    sides: NDArray[np.float32]
+    features: NDArray[np.float32]
     logits: NDArray[np.float32]
     coefficients: NDArray[np.float32] | None = None
     prototypes: NDArray[np.float32] | None = None
@@ -122,7 +131,7 @@ def candidates(
     order = np.argsort(-values, kind="stable")[:MAX_CANDIDATES]
     picked = anchors[columns[order]]
     return Candidates(
-        boxes=decode(raw.sides[:, picked], picked, spec, input_size),
+        boxes=decode(raw.features[:, picked], picked, spec, input_size),
         scores=sigmoid(values[order]),
         classes=classes[order].astype(np.int32),
         anchors=picked,
@@ -130,45 +139,48 @@ def candidates(
 
 
 def decode(
-    sides: NDArray[np.float32],
+    features: NDArray[np.float32],
     anchors: NDArray[np.intp],
     spec: HeadSpec,
     input_size: tuple[int, int],
 ) -> NDArray[np.float32]:
-    """Boxes [N, 4] xyxy in the input's pixels from the sides [4 * reg_max, N] of some anchors.
+    """Boxes [N, 4] xyxy in the input's pixels from the features [F, N] of some anchors.
 
-    A side given as a distribution over bins counts by its mean: Distribution Focal Loss,
+    Sides are distances from the anchor to left, top, right and bottom, in strides. One given as a
+    distribution over bins counts by its mean: Distribution Focal Loss,
     https://arxiv.org/abs/2006.04388.
     """
+    points, strides, levels = (column[anchors] for column in anchor_grid(input_size, spec.strides))
+    sides = np.empty((spec.bias.shape[1], len(anchors)), np.float32)
+    for level, (weights, bias) in enumerate(zip(spec.weights, spec.bias, strict=True)):
+        here = levels == level
+        sides[:, here] = weights @ features[:, here] + bias[:, None]
     if spec.reg_max > 1:
         bins = sides.reshape(4, spec.reg_max, -1)
-        weights = np.exp(bins - bins.max(axis=1, keepdims=True))
+        mass = np.exp(bins - bins.max(axis=1, keepdims=True))
         centres = np.arange(spec.reg_max, dtype=np.float32)[:, None]
-        sides = (weights * centres).sum(axis=1) / weights.sum(axis=1)
-    points, strides = anchor_grid(input_size, spec.strides)
-    points, strides = points[anchors], strides[anchors, None]
+        sides = (mass * centres).sum(axis=1) / mass.sum(axis=1)
     left_top, right_bottom = sides[:2].T, sides[2:].T
     corners = np.concatenate([points - left_top, points + right_bottom], axis=1)
-    return np.asarray(corners * strides, np.float32)
+    return np.asarray(corners * strides[:, None], np.float32)
 
 
 @lru_cache(maxsize=64)
 def anchor_grid(
     input_size: tuple[int, int], strides: tuple[int, ...]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Centres [A, 2] of the anchors, in strides, and the stride [A] of each, level by level."""
-    points, steps = [], []
-    for stride in strides:
-        rows, columns = input_size[0] // stride, input_size[1] // stride
-        y, x = np.mgrid[:rows, :columns].reshape(2, -1) + np.float32(0.5)
-        points.append(np.stack([x, y], axis=1))
-        steps.append(np.full(rows * columns, stride))
-    grid = np.concatenate(points).astype(np.float32)
-    sizes = np.concatenate(steps).astype(np.float32)
-    # Shared between calls by the cache, so nobody may write to them.
-    grid.setflags(write=False)
-    sizes.setflags(write=False)
-    return grid, sizes
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
+    """Centres [A, 2] of the anchors, in strides; the stride [A] and the level [A] of each."""
+    shapes = [(input_size[0] // stride, input_size[1] // stride) for stride in strides]
+    points = [np.indices(shape)[::-1].reshape(2, -1).T + 0.5 for shape in shapes]
+    counts = [rows * columns for rows, columns in shapes]
+    grid = (
+        np.concatenate(points).astype(np.float32),
+        np.repeat(np.array(strides, np.float32), counts),
+        np.repeat(np.arange(len(strides)), counts),
+    )
+    for column in grid:
+        column.setflags(write=False)  # the cache hands the same arrays to everyone
+    return grid
 
 
 def sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.errors import ModelError
 from models.yolo_head import HeadSpec
 
-TASKS = {"detect", "segment"}
+HEADS = ("Detect", "v10Detect", "Segment", "Segment26")
+"""Names of the classes of heads that are known here."""
 
 
 class YoloNetwork(nn.Module):
     """A YOLO network from uint8 pixels to its undecoded head.
 
-    Takes uint8 [B, H, W, 3] in BGR order, H and W multiples of the largest stride. Answers
-    sides [B, 4 * reg_max, A] and logits [B, C, A]; where it segments, also mask coefficients
+    Takes uint8 [B, H, W, 3] in BGR order, H and W multiples of the largest stride. Answers box
+    features [B, F, A] and logits [B, C, A]; where it segments, also mask coefficients
     [B, M, A] and prototypes [B, M, H / 4, W / 4].
 
     Parameters
@@ -38,12 +41,15 @@ class YoloNetwork(nn.Module):
     def __init__(self, model: Any, imgsz: int) -> None:
         super().__init__()
         head = model.model[-1]
+        if type(head).__name__ not in HEADS:
+            raise ModelError(f"expected one of the heads {HEADS}, got {type(head).__name__}")
         if hasattr(head, "one2one_cv2"):
             model.end2end = True
-        self.spec = _spec(model, imgsz)
         model = model.float().fuse(verbose=False).eval()
+        branch = head.one2one if head.end2end else head.one2many
+        self.spec = _spec(model, branch["box_head"], imgsz)
         _take_pixels(model.model[0].conv)
-        model.model[-1] = _Undecoded(head)
+        model.model[-1] = _Undecoded(head, branch)
         self.model = model.requires_grad_(False)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
@@ -54,22 +60,30 @@ class YoloNetwork(nn.Module):
 
 
 class _Undecoded(nn.Module):
-    """A detection head that answers its convolutions' outputs as they are."""
+    """A detection head without the last layer of its boxes, which is read from features later."""
 
-    def __init__(self, head: Any) -> None:
+    def __init__(self, head: Any, branch: Mapping[str, Any]) -> None:
         super().__init__()
-        self.head = head
+        self.boxes = nn.ModuleList(level[:-1] for level in branch["box_head"])
+        self.classes = branch["cls_head"]
+        self.coefficients = branch.get("mask_head")
+        self.prototypes = getattr(head, "proto", None)
+        self.all_levels = hasattr(self.prototypes, "feat_refine")
         # Where the model's loop over layers looks for the inputs of a layer.
         self.f, self.i = head.f, head.i
 
-    def forward(self, features: list[Tensor]) -> tuple[Tensor, ...]:
-        branch = self.head.one2one if self.head.end2end else self.head.one2many
-        raw = self.head.forward_head(features, **branch)
-        if "mask_coefficient" not in raw:
-            return raw["boxes"], raw["scores"]
-        wide = hasattr(self.head.proto, "feat_refine")
-        prototypes = self.head.proto(features if wide else features[0])
-        return raw["boxes"], raw["scores"], raw["mask_coefficient"], prototypes
+    def forward(self, levels: list[Tensor]) -> tuple[Tensor, ...]:
+        answer = [_per_anchor(self.boxes, levels), _per_anchor(self.classes, levels)]
+        if self.coefficients is not None and self.prototypes is not None:
+            answer.append(_per_anchor(self.coefficients, levels))
+            answer.append(self.prototypes(levels if self.all_levels else levels[0]))
+        return tuple(answer)
+
+
+def _per_anchor(branch: nn.ModuleList, levels: list[Tensor]) -> Tensor:
+    """What a branch of the head gives for every anchor [B, C, A], level by level."""
+    maps = [layer(level).flatten(2) for layer, level in zip(branch, levels, strict=True)]
+    return torch.cat(maps, dim=2)
 
 
 def load_checkpoint(path: Path) -> YoloNetwork:
@@ -100,22 +114,19 @@ def load_checkpoint(path: Path) -> YoloNetwork:
     return YoloNetwork(model, int(trained.get("imgsz", 640)))
 
 
-def _spec(model: Any, imgsz: int) -> HeadSpec:
-    """What `models.yolo_head` has to know of a model."""
+def _spec(model: Any, boxes: Iterable[Any], imgsz: int) -> HeadSpec:
+    """What `models.yolo_head` has to know of a model whose box branches are given."""
     head = model.model[-1]
-    task = "segment" if hasattr(head, "proto") else "detect"
-    kind = type(head).__name__
-    if kind not in {"Detect", "v10Detect", "Segment", "Segment26"}:
-        raise ModelError(
-            f"expected a model of the tasks {sorted(TASKS)}, got one with a {kind} head"
-        )
+    last = [level[-1] for level in boxes]
     return HeadSpec(
         names={int(key): str(name) for key, name in model.names.items()},
-        task=task,
+        task="segment" if hasattr(head, "proto") else "detect",
         strides=tuple(int(stride) for stride in head.stride),
         reg_max=int(head.reg_max),
-        end_to_end=bool(model.end2end),
+        end_to_end=bool(head.end2end),
         imgsz=imgsz,
+        weights=np.stack([layer.weight.numpy(force=True)[:, :, 0, 0] for layer in last]),
+        bias=np.stack([layer.bias.numpy(force=True) for layer in last]),
     )
 
 

@@ -1,0 +1,188 @@
+"""Speed and accuracy of a YOLO network in each runtime.
+
+    python -m benchmarks.runtime                     milliseconds an image, interleaved
+    python -m benchmarks.runtime --accuracy DIR      average precision for persons
+
+DIR holds sequences of the MOTChallenge form, each a folder NAME with NAME.mp4 and gt.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.average_precision import Frame, average_precision
+from models.types import Image
+from models.yolo import YoloDetector, load_yolo
+
+CONFIGURATIONS = {
+    "torch f32 channels-last": ("torch", "f32"),
+    "torch bf16 channels-last": ("torch", "bf16"),
+    "ONNX Runtime f32": ("onnx", "f32"),
+    "OpenVINO f32": ("openvino", "f32"),
+    "OpenVINO bf16": ("openvino", "bf16"),
+}
+BASELINE = "torch f32 eager"
+PERSON = 0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what the command line asks for and print it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--model", default="yolo26n")
+    parser.add_argument("--imgsz", type=int, default=640)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--accuracy", type=Path, metavar="DIR")
+    parser.add_argument("--every", type=int, default=1, help="frames: every Nth alone")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    if given.accuracy:
+        rows = accuracy(given.model, given.imgsz, given.threads, given.accuracy, given.every)
+    else:
+        rows = speed(given.model, given.imgsz, given.threads, given.rounds)
+    if given.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _print_table(rows)
+
+
+def speed(model: str, imgsz: int, threads: int, rounds: int) -> list[dict[str, Any]]:
+    """Milliseconds a forward of every configuration, on one square input.
+
+    ``alone`` is one image at a time, ``full`` as many in flight as the runtime has slots. The
+    configurations take turns, so that a change of the machine's load meets all of them alike.
+    """
+    pixels = np.random.default_rng(0).integers(0, 256, (1, imgsz, imgsz, 3), dtype=np.uint8)
+    detectors = {
+        label: load_yolo(model, runtime=runtime, precision=precision, threads=threads)
+        for label, (runtime, precision) in CONFIGURATIONS.items()
+    }
+    forwards = {label: _forwards(detector, pixels) for label, detector in detectors.items()}
+    forwards[BASELINE] = _eager(model, pixels)
+    times: dict[str, list[tuple[float, float]]] = {label: [] for label in forwards}
+    for _ in range(rounds + 1):
+        for label, forward in forwards.items():
+            times[label].append((_timed(forward, 1), _timed(forward, 4)))
+    # The first round warms everything up.
+    alone = {label: np.array(values)[1:, 0] for label, values in times.items()}
+    full = {label: np.array(values)[1:, 1] for label, values in times.items()}
+    return [
+        {
+            "runtime": label,
+            "alone ms": round(float(np.median(alone[label])), 2),
+            "full ms": round(float(np.median(full[label])), 2),
+            "times faster alone": _ratio(alone[BASELINE], alone[label]),
+            "times faster full": _ratio(full[BASELINE], full[label]),
+        }
+        for label in [BASELINE, *CONFIGURATIONS]
+    ]
+
+
+def accuracy(
+    model: str, imgsz: int, threads: int, folder: Path, every: int
+) -> list[dict[str, Any]]:
+    """Average precision for persons of every configuration on the frames of the sequences."""
+    sequences = sorted(path.parent for path in folder.glob("*/*.mp4"))
+    if not sequences:
+        raise SystemExit(f"{folder}: no folder in it holds a video")
+    rows: list[dict[str, Any]] = []
+    for label, (runtime, precision) in CONFIGURATIONS.items():
+        detector = load_yolo(model, runtime=runtime, precision=precision, threads=threads)
+        frames = [frame for path in sequences for frame in _detected(detector, path, imgsz, every)]
+        detector.close()
+        row = {"runtime": label, "frames": len(frames)}
+        for threshold in (0.5, 0.75):
+            row[f"AP{threshold * 100:.0f}"] = round(100 * average_precision(frames, threshold), 2)
+        rows.append(row)
+    for row in rows:
+        row["AP50 difference"] = round(row["AP50"] - rows[0]["AP50"], 2)
+    return rows
+
+
+def _forwards(detector: YoloDetector, pixels: Image) -> Callable[[int], None]:
+    """Runs that many forwards, as many at once as there are slots."""
+    prepared = detector.preprocess(pixels[0], pixels.shape[1])
+
+    def run(count: int) -> None:
+        for answer in [detector.start([prepared]) for _ in range(count)]:
+            answer.result()
+
+    return run
+
+
+def _eager(model: str, pixels: Image) -> Callable[[int], None]:
+    """The checkpoint as Ultralytics runs it: fused, float input, decoded by its own head."""
+    import torch
+    from ultralytics.nn.tasks import load_checkpoint
+
+    from models import catalog
+
+    network: Any = load_checkpoint(str(catalog.fetch(model)))[0]
+    network.end2end = True
+    network = network.fuse(verbose=False).eval()
+    batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).flip(1).contiguous().float() / 255
+
+    def run(count: int) -> None:
+        with torch.inference_mode():
+            for _ in range(count):
+                network(batch)
+
+    return run
+
+
+def _timed(forward: Callable[[int], None], count: int) -> float:
+    """Milliseconds a forward."""
+    start = time.perf_counter()
+    forward(count)
+    return (time.perf_counter() - start) / count * 1e3
+
+
+def _ratio(slow: NDArray[Any], fast: NDArray[Any]) -> float:
+    """How many times faster, the median over the rounds."""
+    return round(float(np.median(slow / fast)), 2)
+
+
+def _detected(detector: YoloDetector, sequence: Path, imgsz: int, every: int) -> Iterator[Frame]:
+    """What is found in the frames of a sequence, beside what is there."""
+    truth = np.loadtxt(sequence / "gt.txt", delimiter=",", usecols=range(7), ndmin=2)
+    boxes = np.concatenate([truth[:, 2:4], truth[:, 2:4] + truth[:, 4:6]], axis=1)
+    for number, image in enumerate(_images(sequence / f"{sequence.name}.mp4"), 1):
+        if (number - 1) % every:
+            continue
+        found = detector.predict([image], conf=0.001, classes=[PERSON], imgsz=imgsz)[0]
+        here = truth[:, 0] == number
+        yield Frame(found.boxes, found.scores, boxes[here], truth[here, 6] == 0)
+
+
+def _images(video: Path) -> Iterator[Image]:
+    """The frames of a video, BGR."""
+    capture = cv2.VideoCapture(os.fspath(video))
+    while True:
+        there, image = capture.read()
+        if not there:
+            return
+        yield image
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    widths = [
+        max(len(str(row[key])) for row in [*rows, dict.fromkeys(rows[0], "")]) for key in rows[0]
+    ]
+    widths = [max(width, len(key)) for width, key in zip(widths, rows[0], strict=True)]
+    for cells in [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
