@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from models import catalog
 from models.yolo_head import HeadSpec
 
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 """Raised whenever the exported network changes, so that older files are not taken for it."""
 
 _SPEC = "trackline"
