@@ -14,6 +14,7 @@ from service.containers import Outline
 from service.errors import kind_of
 from service.outbox import Outbox, OutboxClosed
 from service.session import FrameTracks, Session
+from service.upload import ClientGone
 from service.video import VideoEnd, VideoInfo
 from service.video_errors import DamagedVideo, NoFrames, TruncatedVideo, UnreadableVideo
 
@@ -68,8 +69,8 @@ class Follower:
             with closing(self._session.run()) as said:
                 for item in said:
                     self._outbox.put(self._encode(self._message(item)))
-        except OutboxClosed:
-            log.debug("session %s: nobody reads any more", self._session.name)
+        except (OutboxClosed, ClientGone):
+            log.debug("session %s: the client has left", self._session.name)
         except (DamagedVideo, NoFrames, UnreadableVideo) as error:
             failure = self._cut_short() if self._outline.missing else error
         except Exception as error:

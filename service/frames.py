@@ -46,8 +46,8 @@ def create_ring(size: int) -> int:
 class Ring:
     """One end of the ring.
 
-    The memory stays mapped for as long as an image of it is referenced anywhere, and goes with
-    the last one.
+    The memory stays mapped for as long as an image of it is referenced anywhere, even after
+    `close`, and goes with the last one.
 
     Parameters
     ----------
@@ -80,3 +80,7 @@ class Ring:
         length = self._shape[0] * self._shape[1] * CHANNELS
         start = slot * length
         return self._memory[start : start + length].reshape(self._shape)
+
+    def close(self) -> None:
+        """Let go of the memory, of which images that are still referenced keep their share."""
+        self._memory = np.zeros(0, np.uint8)

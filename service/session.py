@@ -190,6 +190,8 @@ class Session:
         for _, future in self._waiting:
             future.cancel()
         self._waiting.clear()
+        self._held.clear()
+        self._refused = None
         self._video.close()
         self._wake.close()
 

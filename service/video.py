@@ -171,5 +171,6 @@ class Video:
         """Stop the decoder, whatever it does, and answer its exit status; may be called twice."""
         if self._status is None:
             self._control.close()
+            self._ring.close()
             self._status = self._decoders.release(self.pid)
         return self._status

@@ -1,0 +1,318 @@
+"""What track streams do when something goes wrong: clients, decoders and models that fail alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from starlette.types import Message
+
+from models.fake import FakeDetector
+from models.types import DetectOptions
+from service.backlog import MEMORY
+from service.decoders import Decoders
+from service.decoding import Job
+from service.frames import bytes_for
+from service.session import FrameTracks, Session, SessionOptions
+from service.video import Video
+from service.video_errors import DecoderTimeout
+from tests.service.clips import AS_LONG_AS, HEIGHT, WIDTH, clip, pieces
+from tests.service.gate import WAIT, Gate
+from tests.service.serving import serving
+from tests.service.test_track import TRACK, comparable, lines_of
+from tests.service.wire import Wire, wait_until
+from tracker.presets import make_tracker
+
+WITHIN_A_SECOND = 1.0
+
+
+@contextmanager
+def gated(**settings: Any) -> Iterator[tuple[str, FastAPI, Gate]]:
+    """A server whose detector can be held."""
+    gate = Gate()
+    with serving(lambda name: FakeDetector(gate), **settings) as (address, app):
+        try:
+            yield address, app, gate
+        finally:
+            gate.open()
+
+
+def decoder_of(app: FastAPI) -> int:
+    """Pid of the one decoder that runs."""
+    (session,) = app.state.sessions._running
+    pid: int = session._video.pid
+    return pid
+
+
+def is_idle(app: FastAPI) -> bool:
+    """Whether no session runs and nothing waits for the model."""
+    batcher = app.state.models.batcher("fake")
+    return app.state.sessions.count == 0 and not any(batcher._waiting.values())
+
+
+def test_a_decoder_that_is_killed_ends_its_own_stream_alone() -> None:
+    data = clip("mp4", AS_LONG_AS)
+    with serving() as (address, app):
+        with Wire(address, TRACK) as wire:
+            wire.send(data[: len(data) // 2])
+            wire.line()
+            os.kill(decoder_of(app), signal.SIGKILL)
+            *frames, error = wire.lines()
+        assert error["code"] == "decoder_failed"
+        assert error["frame"] == len(frames)
+        assert lines_of(httpx.post(address + TRACK, content=data))[-1]["type"] == "end"
+
+
+def test_a_model_that_fails_ends_the_stream_with_an_error() -> None:
+    with gated() as (address, _, gate):
+        gate.broken = RuntimeError("secret text of the inside")
+        with Wire(address, TRACK) as wire:
+            wire.send(clip("mp4", 10))
+            wire.finish()
+            assert wire.line()["type"] == "header"
+            error = wire.line()
+    assert error["type"] == "error"
+    assert "secret" not in error["message"]
+    assert error["frame"] == 0
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_client_that_leaves_stops_its_work_within_a_second(share: float) -> None:
+    data = clip("mp4", AS_LONG_AS)
+    with serving() as (address, app):
+        wire = Wire(address, TRACK)
+        wire.send(data[: int(len(data) * share)])
+        assert wire.line()["type"] == "header"
+        pid = decoder_of(app)
+        wire.vanish()
+        wait_until(lambda: is_idle(app), WITHIN_A_SECOND)
+        assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_client_that_leaves_while_the_decoder_is_behind_is_noticed() -> None:
+    # The upload is held up because nothing is decoded any more: its end can still be heard.
+    data = clip("mpegts", 100, size=(640, 480))
+    with gated() as (address, app, gate):
+        gate.shut()
+        wire = Wire(address, TRACK)
+        sender = threading.Thread(target=_send_until_closed, args=(wire, data * 20))
+        sender.start()
+        wire.line()
+        pid = decoder_of(app)
+        wire.vanish()
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), WITHIN_A_SECOND)
+        gate.open()
+        wait_until(lambda: is_idle(app))
+        sender.join(WAIT)
+
+
+def _send_until_closed(wire: Wire, data: bytes) -> None:
+    try:
+        for piece in pieces(data, 1 << 16):
+            wire.send(piece)
+    except OSError:
+        return
+
+
+def test_many_clients_that_vanish_leave_nothing_behind() -> None:
+    data = clip("mp4", AS_LONG_AS)
+
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    with serving() as (address, app):
+        httpx.post(address + TRACK, content=data)
+        before = descriptors()
+        for number in range(20):
+            wire = Wire(address, TRACK)
+            wire.send(data[: len(data) * (number + 1) // 21])
+            wire.vanish()
+        wait_until(lambda: is_idle(app))
+        wait_until(lambda: descriptors() <= before)
+        names = [thread.name for thread in threading.enumerate()]
+        assert not [name for name in names if name.startswith("track-")]
+
+
+class Reader:
+    """A client of the application itself, in charge of when what is sent counts as taken."""
+
+    def __init__(self, body: bytes, reads: asyncio.Event) -> None:
+        self._pieces = list(pieces(body, 1 << 14))
+        self._reads = reads
+        self.uploaded = asyncio.Event()
+        self.answer = b""
+        self.status = 0
+
+    async def receive(self) -> Message:
+        """The next piece; after the last one, nothing for ever."""
+        if not self._pieces:
+            self.uploaded.set()
+            await asyncio.Event().wait()
+        body = self._pieces.pop(0)
+        return {"type": "http.request", "body": body, "more_body": bool(self._pieces)}
+
+    async def send(self, message: Message) -> None:
+        """Take a part of the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            return
+        await self._reads.wait()
+        self.answer += message["body"]
+
+    async def ask(self, app: FastAPI) -> None:
+        """Make the request."""
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "POST",
+            "path": "/v1/track",
+            "raw_path": b"/v1/track",
+            "query_string": b"embedder=none",
+            "root_path": "",
+            "headers": [],
+            "client": None,
+            "server": None,
+            "scheme": "http",
+        }
+        await app(scope, self.receive, self.send)
+
+
+def test_a_client_that_reads_only_after_its_upload_gets_every_line() -> None:
+    # Most HTTP libraries do so. The body is longer than everything between the two could hold.
+    body = clip("mjpeg", 60, size=(640, 480)) * 7
+    assert len(body) > 2 * MEMORY
+
+    async def talk(app: FastAPI) -> bytes:
+        reads = asyncio.Event()
+        reader = Reader(body, reads)
+        asking = asyncio.create_task(reader.ask(app))
+        async with asyncio.timeout(WAIT * 3):
+            await reader.uploaded.wait()
+            reads.set()
+            await asking
+        return reader.answer
+
+    with serving(stall_seconds=2.0) as (_, app):
+        lines = [json.loads(line) for line in asyncio.run(talk(app)).splitlines()]
+    assert lines[-1]["type"] == "end"
+    assert [line["frame"] for line in lines[1:-1]] == list(range(60 * 7))
+
+
+def test_a_client_that_never_reads_is_given_up() -> None:
+    async def talk(app: FastAPI) -> Reader:
+        reader = Reader(clip("mp4", AS_LONG_AS), asyncio.Event())
+        async with asyncio.timeout(WAIT):
+            await reader.ask(app)
+        return reader
+
+    with serving(stall_seconds=0.3) as (_, app):
+        reader = asyncio.run(talk(app))
+        assert app.state.sessions.count == 0
+    assert reader.status == 200
+    assert reader.answer == b""
+
+
+def test_an_upload_that_stops_coming_ends_with_an_error() -> None:
+    data = clip("mp4", AS_LONG_AS)
+    with serving(stall_seconds=0.5) as (address, _), Wire(address, TRACK) as wire:
+        wire.send(data[: len(data) // 2])
+        *frames, error = wire.lines()
+    assert len(frames) > 10
+    assert error["code"] == "upload_stalled"
+
+
+def test_sessions_are_limited_and_say_when_to_come_back() -> None:
+    data = clip("mp4", 10)
+    with serving(max_sessions=1) as (address, app):
+        with Wire(address, TRACK) as wire:
+            wire.send(data[:500])
+            wait_until(lambda: app.state.sessions.count == 1)
+            refused = httpx.post(address + TRACK, content=data)
+        assert refused.status_code == 429
+        assert int(refused.headers["Retry-After"]) >= 1
+        wait_until(lambda: app.state.sessions.count == 0)
+        assert httpx.post(address + TRACK, content=data).status_code == 200
+
+
+def test_streams_say_that_the_server_ends() -> None:
+    data = clip("mp4", AS_LONG_AS)
+    with serving() as (address, app), Wire(address, TRACK) as wire:
+        wire.send(data[: len(data) // 2])
+        wire.line()
+        app.state.sessions.shut_down()
+        *_, error = wire.lines()
+        assert error["code"] == "shutting_down"
+        assert httpx.post(address + TRACK, content=data).status_code == 503
+
+
+def test_videos_at_once_are_answered_as_alone() -> None:
+    bodies = [clip("mp4", 40), clip("mpegts", 30), clip("avi", 35), clip("matroska", 25)]
+
+    def follow(address: str, body: bytes) -> list[dict[str, Any]]:
+        return comparable(lines_of(httpx.post(address + TRACK, content=body, timeout=WAIT)))
+
+    with serving() as (address, _):
+        alone = [follow(address, body) for body in bodies]
+        with ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(lambda body: follow(address, body), bodies * 2))
+    assert together == alone * 2
+
+
+def test_a_decoder_that_stands_still_is_given_up() -> None:
+    with Decoders() as decoders, serving() as (_, app):
+        video = Video(decoders, Job(demuxer="mov", ring_bytes=bytes_for(WIDTH * HEIGHT)))
+        assert video.feed is not None
+        os.kill(video.pid, signal.SIGSTOP)
+        session = Session(
+            "still",
+            video,
+            app.state.models.batcher("fake"),
+            make_tracker("sort"),
+            None,
+            SessionOptions(DetectOptions(), hang_seconds=0.2),
+        )
+        with video.feed, closing(session), pytest.raises(DecoderTimeout, match="no frame"):
+            list(session.run())
+
+
+def test_a_cancelled_session_stops_wherever_it_is() -> None:
+    data = clip("mp4", 12)
+    gate = Gate()
+    with Decoders() as decoders, serving(lambda name: FakeDetector(gate)) as (_, app):
+        video = Video(decoders, Job(demuxer="mov", ring_bytes=bytes_for(WIDTH * HEIGHT)))
+        assert video.feed is not None
+        with video.feed:
+            video.feed.sendall(data)
+        batcher = app.state.models.batcher("fake")
+        options = SessionOptions(DetectOptions())
+        session = Session("gone", video, batcher, make_tracker("sort"), None, options)
+        gate.shut()
+
+        def cancel() -> None:
+            gate.wait_entered()
+            session.cancel(Gone())
+
+        canceller = threading.Thread(target=cancel)
+        canceller.start()
+        with pytest.raises(Gone):
+            assert not [said for said in session.run() if isinstance(said, FrameTracks)]
+        canceller.join(WAIT)
+        assert not Path(f"/proc/{video.pid}").exists()
+        gate.open()
+        wait_until(lambda: is_idle(app))
+
+
+class Gone(Exception):
+    """Why a test cancels a session."""
