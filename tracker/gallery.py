@@ -39,8 +39,9 @@ def blend(old: Embeddings, new: Embeddings, keep: float) -> Embeddings:
     """
     mixed = np.float32(keep) * old + np.float32(1.0 - keep) * new
     length = np.sqrt(np.einsum("nd,nd->n", mixed, mixed))
-    unit: Embeddings = mixed / np.where(length > 0, length, 1.0)[:, None]
-    return unit
+    length[length == 0] = 1.0
+    mixed /= length[:, None]
+    return mixed
 
 
 class Gallery:

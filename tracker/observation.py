@@ -186,12 +186,15 @@ def _unit_rows(given: ArrayLike, count: int, width: int | None, rows: Integer | 
         bad = np.flatnonzero(~np.isfinite(square))[0]
         row = int(bad if rows is None else rows[bad])
         raise InvalidInput(f"embeddings: expected finite numbers, got others in row {row}")
-    length = np.sqrt(np.where(square > 0, square, 1.0))
-    unit: Embeddings = table / length[:, None]
+    length = np.sqrt(square)
+    length[length == 0] = 1.0
+    unit: Embeddings = np.divide(table, length[:, None], dtype=np.float32)
     return unit
 
 
-def _refuse_row(values: NDArray[Any], bad: NDArray[np.bool_], name: str, expected: str) -> None:
+def _refuse_row(
+    values: NDArray[Any], bad: NDArray[np.bool_] | np.bool_, name: str, expected: str
+) -> None:
     row = int(np.flatnonzero(bad)[0])
     raise InvalidInput(f"{name}: expected {expected}, got {values[row].tolist()} in row {row}")
 

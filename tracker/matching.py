@@ -1,0 +1,164 @@
+"""Which detection continues which track: what is obvious, what looks alike, what overlaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracker.assignment import assign
+from tracker.kalman import gating_distance
+from tracker.looks import Looks
+from tracker.observation import Observation
+from tracker.overlap import overlap
+from tracker.settings import Settings
+from tracker.table import Table
+from tracker.types import Float, Integer, Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One frame before the association: where tracks are expected and what was detected.
+
+    Attributes
+    ----------
+    tracks : Table [N]
+        In their predicted state.
+    expected : float64 [N, 4]
+        Their boxes x1, y1, x2, y2.
+    fresh : bool [N]
+        They had a detection in the frame before.
+    looks : Looks
+        Their embeddings.
+    observation : Observation
+        The detections [M].
+    measured : float64 [M, 4]
+        The detections in the filter's form.
+    fps : float or None
+        Frames a second, where timestamps tell.
+    """
+
+    tracks: Table
+    expected: Float
+    fresh: Mask
+    looks: Looks
+    observation: Observation
+    measured: Float
+    fps: float | None
+
+
+@dataclass(slots=True)
+class Pairs:
+    """Tracks and detections that found each other so far."""
+
+    tracks: Integer
+    detections: Integer
+
+    @classmethod
+    def none(cls) -> Pairs:
+        """No pair."""
+        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+    def add(self, tracks: Integer, detections: Integer) -> None:
+        """Note more pairs."""
+        self.tracks = np.concatenate([self.tracks, tracks])
+        self.detections = np.concatenate([self.detections, detections])
+
+    def open(self, tracks: Mask, detections: Mask) -> tuple[Integer, Integer]:
+        """Rows of the tracks and detections in the masks that are not paired yet."""
+        tracks[self.tracks] = False
+        detections[self.detections] = False
+        return np.flatnonzero(tracks), np.flatnonzero(detections)
+
+
+def match(scene: Scene, settings: Settings) -> Pairs:
+    """Pair tracks with detections, each at most once.
+
+    1. Pairs that overlap well, without a rival on either side, need no comparison.
+    2. Confident detections meet all tracks, active and lost, inside the motion gate; the cosine
+       distance decides alone, since a sum with motion is led astray by it in occlusions.
+    3. What is left, low confidences too (Zhang et al. 2022, ByteTrack, arXiv 2110.06864), meets
+       tracks seen lately by overlap, unless appearance speaks against it.
+    """
+    pairs = Pairs.none()
+    if len(scene.tracks) and len(scene.observation):
+        sure = scene.observation.scores >= settings.confident
+        _obvious(scene, settings, sure, pairs)
+        _by_appearance(scene, settings, sure, pairs)
+        _by_overlap(scene, settings, pairs)
+    return pairs
+
+
+def _obvious(scene: Scene, settings: Settings, sure: Mask, pairs: Pairs) -> None:
+    columns = np.flatnonzero(sure)
+    if not len(columns):
+        return
+    shared = overlap(scene.expected, scene.observation.boxes[columns])
+    if settings.per_class:
+        shared *= _same_class(scene, np.arange(len(scene.tracks)), columns)
+    rivals = shared >= settings.rival
+    best = shared.argmax(axis=1)
+    rows = np.flatnonzero(
+        (shared[np.arange(len(best)), best] >= settings.obvious)
+        & (rivals.sum(axis=1) == 1)
+        & (rivals.sum(axis=0)[best] == 1)
+        & scene.fresh
+    )
+    detections = columns[best[rows]]
+    appearance = scene.observation.appearance
+    if appearance is not None and len(rows):
+        # Embeddings that are there anyway are looked at; others only when it is time again.
+        due = scene.looks.age[rows] >= settings.stale.at(scene.fps)
+        due |= appearance.known[detections]
+        distance = np.zeros(len(rows))
+        distance[due] = scene.looks.distances(appearance, rows[due], detections[due])
+        alike = distance <= settings.look_alike
+        rows, detections = rows[alike], detections[alike]
+    pairs.add(rows, detections)
+
+
+def _by_appearance(scene: Scene, settings: Settings, sure: Mask, pairs: Pairs) -> None:
+    rows, columns = pairs.open(np.ones(len(scene.tracks), np.bool_), sure.copy())
+    if not len(rows) or not len(columns):
+        return
+    mean, covariance = scene.tracks["mean"][rows], scene.tracks["covariance"][rows]
+    box_filter = settings.filter
+    state = box_filter.project(mean, covariance, box_filter.noise(mean))
+    distance = gating_distance(*state, scene.measured[columns])
+    if settings.per_class:
+        distance[~_same_class(scene, rows, columns)] = np.inf
+    r, c = np.nonzero(distance <= settings.gate)
+    cost = np.full(distance.shape, np.inf)
+    appearance = scene.observation.appearance
+    if appearance is None:
+        cost[r, c] = distance[r, c] / settings.gate
+        limit = 1.0
+    else:
+        cost[r, c] = scene.looks.distances(appearance, rows[r], columns[c])
+        limit = settings.look_alike
+    r, c = assign(cost, limit)
+    pairs.add(rows[r], columns[c])
+
+
+def _by_overlap(scene: Scene, settings: Settings, pairs: Pairs) -> None:
+    recent = scene.tracks["missed"] < settings.recent.at(scene.fps)
+    rows, columns = pairs.open(recent, scene.observation.scores >= settings.low)
+    if not len(rows) or not len(columns):
+        return
+    shared = overlap(scene.expected[rows], scene.observation.boxes[columns])
+    if settings.per_class:
+        shared *= _same_class(scene, rows, columns)
+    r, c = np.nonzero(shared >= settings.overlap)
+    appearance = scene.observation.appearance
+    if appearance is not None and len(r):
+        alike = scene.looks.distances(appearance, rows[r], columns[c]) <= settings.veto
+        r, c = r[alike], c[alike]
+    cost = np.full(shared.shape, np.inf)
+    cost[r, c] = 1.0 - shared[r, c]
+    r, c = assign(cost, 1.0 - settings.overlap)
+    pairs.add(rows[r], columns[c])
+
+
+def _same_class(scene: Scene, rows: Integer, columns: Integer) -> Mask:
+    same: Mask = scene.tracks["class"][rows, None] == scene.observation.classes[columns]
+    return same

@@ -1,0 +1,212 @@
+"""The online tracker: motion says what is possible, appearance says who it is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracker import life
+from tracker import table as track_table
+from tracker.base import OnlineTracker
+from tracker.looks import Looks
+from tracker.matching import Pairs, Scene, match
+from tracker.observation import Observation
+from tracker.overlap import hidden, overlap
+from tracker.settings import Settings
+from tracker.table import Table
+from tracker.types import Embeddings, Float, Integer, Tracks
+
+SURE = 0.6
+"""Confidence below which a detection's place is measured with more noise."""
+
+LEARNT = 0.5
+"""Confidence from which a detection's embedding is learnt."""
+
+SCORE_MEMORY = 0.9
+"""Share of a track's mean confidence that one more score leaves: some ten detections."""
+
+SETTLED = 5
+"""Detections after which a track's height is known better than a half hidden box tells it."""
+
+UNCUT = 0.9
+"""A box less high than this share of the expected one, behind another box, is cut off."""
+
+
+class Online(OnlineTracker):
+    """The engine behind :class:`tracker.DeepSort`.
+
+    Parameters
+    ----------
+    settings : Settings
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+        self._clear()
+
+    def _clear(self) -> None:
+        self._tracks: Table = track_table.empty()
+        self._looks = Looks()
+        self._next_id = 1
+        # Width and height of the image; without frames, of what was seen of it.
+        self._size: Float = np.zeros(2)
+
+    def _step(self, observation: Observation, dt: float) -> Tracks:
+        box_filter = self.settings.filter
+        tracks = self._predicted(dt)
+        expected = box_filter.boxes(tracks["mean"][:, 0].copy())
+        measured = box_filter.measure(observation.boxes)
+        fresh = self._tracks["missed"] == 0
+        scene = Scene(tracks, expected, fresh, self._looks, observation, measured, self.fps)
+        pairs = match(scene, self.settings)
+        founders = self._founders(observation, pairs)
+        covered = hidden(observation.boxes, observation.boxes)
+        students, lesson = self._lesson(observation, covered, pairs, founders)
+        # From here on nothing can fail: an embedder that raises leaves the state as it was.
+        self._see(observation)
+        self._correct(tracks, observation, measured, covered, pairs)
+        self._tracks = np.concatenate([tracks, self._born(observation, measured, founders)])
+        self._looks.grow_older(dt)
+        self._looks.append(len(founders))
+        self._looks.learn(students, lesson, self.settings.ema)
+        self._confirm()
+        pairs.add(np.arange(len(tracks), len(self._tracks)), founders)
+        return self._answer(measured, pairs)
+
+    def _predicted(self, dt: float) -> Table:
+        """The tracks where they are expected in this frame; sizes of lost tracks stay."""
+        tracks = self._tracks.copy()
+        mean = tracks["mean"]
+        mean[tracks["missed"] > 0, 1, 2:] = 0.0
+        tracks["mean"], tracks["covariance"] = self.settings.filter.predict(
+            mean, tracks["covariance"], dt
+        )
+        tracks["missed"] += dt
+        return tracks
+
+    def _see(self, observation: Observation) -> None:
+        if observation.frame is not None:
+            self._size = np.array(observation.frame.shape[1::-1], np.float64)
+        elif len(observation):
+            self._size = np.maximum(self._size, observation.boxes[:, 2:].max(axis=0))
+
+    def _founders(self, observation: Observation, pairs: Pairs) -> Integer:
+        """Rows of the detections that start a track: confident, left over, no second box."""
+        settings = self.settings
+        free = observation.scores >= settings.birth
+        free[pairs.detections] = False
+        rows = np.flatnonzero(free)
+        if not len(rows) or not len(pairs.detections):
+            return rows
+        taken = observation.boxes[pairs.detections]
+        double = overlap(observation.boxes[rows], taken).max(axis=1) >= settings.duplicate
+        founders: Integer = rows[~double]
+        return founders
+
+    def _lesson(
+        self, observation: Observation, covered: Float, pairs: Pairs, founders: Integer
+    ) -> tuple[Integer, Embeddings]:
+        """Rows of the tracks that learn, new ones included, and the embeddings that they learn.
+
+        New tracks learn what started them; others what had to be compared, where it is clear.
+        """
+        appearance = observation.appearance
+        if appearance is None or not (len(pairs.tracks) or len(founders)):
+            return np.zeros(0, np.int64), np.zeros((0, self._looks.width), np.float32)
+        rows = pairs.detections
+        clear = (observation.scores[rows] >= LEARNT) & (covered[rows] < self.settings.clear)
+        clear |= self._tracks["hits"][pairs.tracks] == 1
+        clear &= appearance.known[rows]
+        new = np.arange(len(self._tracks), len(self._tracks) + len(founders))
+        students = np.concatenate([pairs.tracks[clear], new])
+        return students, appearance.rows(np.concatenate([rows[clear], founders]))
+
+    def _correct(
+        self,
+        tracks: Table,
+        observation: Observation,
+        measured: Float,
+        covered: Float,
+        pairs: Pairs,
+    ) -> None:
+        """Update the paired tracks, in place, with their detections."""
+        rows, detections = pairs.tracks, pairs.detections
+        if not len(rows):
+            return
+        settings = self.settings
+        scores = observation.scores[detections]
+        mean, covariance = tracks["mean"][rows], tracks["covariance"][rows]
+        seen = self._uncut(tracks["hits"][rows], mean, measured, covered, detections)
+        noise = settings.filter.noise(mean)
+        doubt = covered[detections] + np.maximum(SURE - scores, 0.0)
+        noise *= (1.0 + settings.unsure_noise * doubt)[:, None]
+        mean, covariance = settings.filter.update(mean, covariance, seen, noise)
+        tracks["mean"][rows], tracks["covariance"][rows] = mean, covariance
+        tracks["missed"][rows] = 0.0
+        tracks["hits"][rows] += 1
+        tracks["evidence"][rows] += scores - settings.doubt
+        tracks["score"][rows] = scores
+        tracks["confidence"][rows] += (1.0 - SCORE_MEMORY) * (scores - tracks["confidence"][rows])
+        leader, lead = tracks["class"][rows], tracks["lead"][rows]
+        track_table.vote(leader, lead, observation.classes[detections], scores)
+        tracks["class"][rows], tracks["lead"][rows] = leader, lead
+
+    def _uncut(
+        self, hits: Integer, mean: Float, measured: Float, covered: Float, rows: Integer
+    ) -> Float:
+        """Measurements of paired detections, those cut off from below in their expected height.
+
+        Written back to ``measured`` too, since the box that is shown follows it.
+        """
+        seen = measured[rows]
+        height = mean[:, 0, 3]
+        cut = (covered[rows] > self.settings.truncated) & (seen[:, 3] < UNCUT * height)
+        cut &= hits >= SETTLED
+        if cut.any():
+            top = seen[cut, 1] - 0.5 * seen[cut, 3]
+            seen[cut, 1] = top + 0.5 * height[cut]
+            seen[cut, 2:] = mean[cut, 0, 2:]
+            measured[rows[cut]] = seen[cut]
+        return seen
+
+    def _born(self, observation: Observation, measured: Float, founders: Integer) -> Table:
+        scores = observation.scores[founders]
+        state = self.settings.filter.initiate(measured[founders])
+        born = track_table.rows(*state, scores, observation.classes[founders])
+        born["evidence"] = scores - self.settings.doubt
+        return born
+
+    def _confirm(self) -> None:
+        """Give the next IDs to the tentative tracks that have earned one."""
+        earned = life.confirmed_now(self._tracks, self.settings)
+        count = int(earned.sum())
+        self._tracks["id"][earned] = np.arange(self._next_id, self._next_id + count)
+        self._next_id += count
+
+    def _answer(self, measured: Float, pairs: Pairs) -> Tracks:
+        """The tracks that are shown; those that are over are deleted."""
+        settings, tracks, fps = self.settings, self._tracks, self.fps
+        state = tracks["mean"][:, 0].copy()
+        weights = np.array([settings.posterior[0]] * 2 + [1.0, settings.posterior[1]])
+        state[pairs.tracks] += (1.0 - weights) * (measured[pairs.detections] - state[pairs.tracks])
+        boxes = settings.filter.boxes(state)
+        lost = tracks["missed"] > 0
+        gone = lost & life.outside(boxes, self._size)
+        covered = np.zeros(len(tracks))
+        if lost.any():
+            covered[lost] = hidden(boxes[lost], boxes[(tracks["id"] > 0) & ~lost])
+        visible = life.shown(tracks, gone, covered, settings, fps)
+        detection = np.full(len(tracks), -1)
+        detection[pairs.tracks] = pairs.detections
+        kept = life.alive(tracks, gone & (not settings.reenter), settings, fps)
+        if not kept.all():
+            self._tracks = tracks[kept]
+            self._looks.keep(kept)
+        return Tracks(
+            tracks["id"][visible],
+            boxes[visible].astype(np.float32),
+            tracks["score"][visible].astype(np.float32),
+            tracks["class"][visible],
+            lost[visible],
+            detection[visible],
+        )
