@@ -6,11 +6,12 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.errors import WeightsError
+from models.errors import InvalidInput, WeightsError
 
 if TYPE_CHECKING:
     from models.sources import Progress
@@ -94,6 +95,30 @@ def pull(
         sys.stderr.write(f"trackline: {failure}\n")
     if failures:
         raise typer.Exit(1)
+
+
+@models_app.command("export")
+def export(names: Annotated[list[str], typer.Argument(metavar="NAME...")]) -> None:
+    """Write the networks to ONNX, as the runtimes read them; print where each one is."""
+    for name in names:
+        typer.echo(f"{name}\t{_export(name)}")
+
+
+def _export(name: str) -> Path:
+    from models import catalog
+
+    task = catalog.entry(name).task
+    if task not in ("detect", "segment", "embed"):
+        raise InvalidInput(f"{name}: expected a detector or an embedder, it is {task}")
+    with _progress_bar(name) as progress:
+        catalog.fetch(name, progress)
+    if task == "embed":
+        from models.embed_network import exported
+
+        return exported(name)
+    from models.yolo_export import exported as exported_yolo
+
+    return exported_yolo(name)[0]
 
 
 def _describe(name: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from models import catalog
+from models.errors import InvalidInput
 from service.cli import models as command
 
 CONTENT = b"weights"
@@ -87,3 +88,9 @@ def test_pull_of_nothing_is_wrong_usage(app: typer.Typer) -> None:
     status, out, err = run(app, "pull")
     assert (status, out) == (2, "")
     assert "expected catalogue names" in err
+
+
+def test_what_is_no_network_is_not_exported(app: typer.Typer) -> None:
+    done = CliRunner().invoke(app, ["models", "export", "sample-car-video"])
+    assert isinstance(done.exception, InvalidInput)
+    assert "it is footage" in str(done.exception)
