@@ -27,7 +27,7 @@ from service.metrics import Metrics
 from service.registry import Models
 from service.responses import refusal, refusal_for
 from service.routes import deepstack, detect, health, info, models, pages, track
-from service.schemas import ProblemDocument
+from service.schemas import ANY_REFUSAL, ProblemDocument
 from service.sessions import Sessions
 from service.settings import Settings
 
@@ -63,6 +63,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        responses=ANY_REFUSAL,
     )
     state = app.state
     state.settings = settings

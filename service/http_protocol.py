@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 import orjson
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from service.errors import problem
 
@@ -18,9 +23,8 @@ class BoundedHttp(HttpToolsProtocol):
     """Closes a connection whose request line and header are too long or too slow to come."""
 
     _refused = False
-    _in_head = True
     _head_bytes = 0
-    _head_timer: asyncio.TimerHandle | None = None
+    _head_timer: asyncio.TimerHandle | None = None  # runs while a head is expected
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect a first request soon."""
@@ -37,7 +41,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._refused:
             return
         super().data_received(data)
-        if self._in_head and not self._refused and not self.transport.is_closing():
+        if self._head_timer is not None:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
                 self._refuse(431, "head-too-large", f"at most {HEAD_BYTES} bytes of header")
@@ -50,16 +54,15 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop to count: bodies have limits of their own."""
         self._stop_timer()
-        self._in_head = False
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, in the form of every other refusal."""
-        self._refuse(400, "bad-request", "this is not a valid HTTP/1.1 request")
+        self._refuse(400, "bad-request", "this is not a valid HTTP request")
 
     def _expect_head(self) -> None:
         self._stop_timer()
-        self._in_head, self._head_bytes = True, 0
+        self._head_bytes = 0
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _stop_timer(self) -> None:
@@ -68,19 +71,28 @@ class BoundedHttp(HttpToolsProtocol):
             self._head_timer = None
 
     def _give_up(self) -> None:
-        if not self._refused and not self.transport.is_closing():
+        if not self.transport.is_closing():
             self._refuse(408, "head-stalled", f"no complete header within {HEAD_SECONDS:g} s")
 
     def _refuse(self, status: int, code: str, detail: str) -> None:
         self._stop_timer()
-        body = orjson.dumps(problem(status, code, detail))
+        self._refused = True
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            # The application hears that its client has left, and what it still says is dropped.
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.close()
+                return
+        current = uuid.uuid4().hex
+        body = orjson.dumps(problem(status, code, detail, request_id=current))
         head = (
-            b"content-type: application/problem+json\r\ncontent-length: %d\r\n"
-            b"connection: close\r\n\r\n" % len(body)
+            f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\n"
+            f"x-request-id: {current}\r\nconnection: close\r\n\r\n"
         )
-        self.transport.write(STATUS_LINE[status] + head + body)
+        self.transport.write(STATUS_LINE[status] + head.encode() + body)
         # Closed with bytes unread, the connection would be reset, and the reset might overtake
         # the answer; so what still comes is thrown away for a moment.
-        self._refused = True
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)

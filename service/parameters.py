@@ -61,14 +61,12 @@ class DetectQuery(BaseModel):
         ):
             if value > most:
                 raise InvalidInput(f"{name}: at most {most} is taken here, got {value}")
-        wanted = None
-        if self.classes is not None:
-            wanted = [part for part in self.classes.split(",") if part.strip()]
+        wanted = [part for part in (self.classes or "").split(",") if part.strip()]
         return detect_options(
             detector.names,
             conf=self.conf,
             iou=self.iou,
-            classes=wanted,
+            classes=wanted or None,
             max_det=self.max_det,
             agnostic=self.agnostic,
         )

@@ -123,22 +123,27 @@ def objects(detections: Detections) -> list[dict[str, Any]]:
     return found
 
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {
+def _refusal(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
         "description": description,
-        "content": {
-            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-        },
+        "content": {"application/problem+json": {"schema": schema}},
     }
-    for status, description in {
-        400: "The body cannot be read.",
-        401: "A key is needed.",
-        404: "No such model.",
-        413: "Over a limit.",
-        415: "Not a type that is taken.",
-        422: "A parameter is wrong.",
-        429: "The queue is full.",
-        503: "No model is ready, or the server is shutting down.",
-    }.items()
+
+
+ANY_REFUSAL: dict[int | str, dict[str, Any]] = {
+    "default": _refusal("Any refusal is a problem document.")
+}
+"""How the refusals of every route are described."""
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: _refusal("The body cannot be read."),
+    401: _refusal("A key is needed."),
+    404: _refusal("No such model."),
+    413: _refusal("Over a limit."),
+    415: _refusal("Not a type that is taken."),
+    422: _refusal("A parameter is wrong."),
+    429: _refusal("The queue is full."),
+    503: _refusal("No model is ready, or the server is shutting down."),
 }
 """How the refusals of a route that takes a body are described."""

@@ -25,7 +25,7 @@ def serving(
 ) -> Iterator[tuple[str, FastAPI]]:
     """The address and the application of a server with the fake detector, once it is ready."""
     given = {"host": "127.0.0.1", "port": 0, "models": "fake", "shutdown_seconds": 5} | settings
-    chosen = Settings(**given)
+    chosen = Settings.model_validate(given)
     app = create_app(chosen, load or (lambda name: FakeDetector()))
     server = Server(app, chosen)
     with listen(chosen) as sock:

@@ -43,9 +43,10 @@ def raw(address: str, request: bytes) -> bytes:
 @pytest.fixture(scope="module")
 def small() -> Iterator[httpx.Client]:
     """A client of a server that takes small bodies and waits for a short time."""
-    settings = {"max_image_bytes": SMALL, "stall_seconds": 0.3, "max_images": 2}
     with (
-        serving(max_image_pixels=40_000, **settings) as (address, _),
+        serving(
+            max_image_bytes=SMALL, max_image_pixels=40_000, max_images=2, stall_seconds=0.3
+        ) as (address, _),
         httpx.Client(base_url=address, timeout=WAIT) as http,
     ):
         yield http
@@ -116,6 +117,14 @@ def test_what_is_not_http_is_answered_as_a_problem(small: httpx.Client) -> None:
     answer = raw(str(small.base_url).rstrip("/"), b"\x16\x03\x01 hello\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in answer
+    assert b"\r\nx-request-id: " in answer
+
+
+def test_a_body_that_breaks_off_its_encoding_is_refused(small: httpx.Client) -> None:
+    head = b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = raw(str(small.base_url).rstrip("/"), head + b"4\r\nabcd\r\nno number\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
 
 
 @pytest.fixture
@@ -225,3 +234,23 @@ def test_the_server_answers_while_its_model_still_loads() -> None:
     with serving(load, on_listening=look) as (address, _):
         live.append(httpx.get(f"{address}/v2/health/ready", timeout=WAIT).status_code)
     assert live == [200, 503, 200]
+
+
+def test_a_server_that_ends_is_unready_at_once_and_finishes_what_it_has(gate: Gate) -> None:
+    with (
+        serving(lambda name: FakeDetector(gate)) as (address, app),
+        httpx.Client(base_url=address, timeout=WAIT) as http,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        gate.wait_entered()
+        gate.shut()
+        try:
+            held = pool.submit(http.post, "/v1/detect", content=jpeg(), headers=JPEG)
+            gate.wait_entered()
+            app.state.shutdown.begin()
+            assert_problem(http.get("/v2/health/ready"), 503, "shutting-down")
+            refused = http.post("/v1/detect", content=jpeg(), headers=JPEG)
+            assert_problem(refused, 503, "shutting-down")
+        finally:
+            gate.open()
+        assert held.result(WAIT).is_success

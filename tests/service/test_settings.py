@@ -23,7 +23,7 @@ def test_variables_and_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["api_keys", "admin_key"])
 def test_weak_keys_and_placeholders_are_refused(name: str, key: str) -> None:
     with pytest.raises(ValidationError, match="openssl rand"):
-        Settings(**{name: key})
+        Settings.model_validate({name: key})
 
 
 @pytest.mark.parametrize(
