@@ -1,0 +1,154 @@
+"""Observations and who they belong to: the material that refinement works on.
+
+Observations never change; each step of refinement takes their owners and gives new ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tracker.smoothing import Smoothing, Trajectories, smooth, visible_weights
+from tracker.types import Embeddings, Float, Integer, Mask
+
+NOBODY = -1
+"""Owner of an observation that belongs to no track."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Detected boxes of a whole video, ordered by frame.
+
+    Attributes
+    ----------
+    frames : int64 [M]
+        Frame of each.
+    boxes : float64 [M, 4]
+        x1, y1, x2, y2 in pixels.
+    scores : float64 [M]
+        Confidence, 0 to 1.
+    classes : int64 [M]
+        Class ids, -1 where not known.
+    embeddings : float32 [M, D] or None
+        Unit rows; zeros where not known.
+    """
+
+    frames: Integer
+    boxes: Float
+    scores: Float
+    classes: Integer
+    embeddings: Embeddings | None
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @cached_property
+    def weights(self) -> Float:
+        """What each is worth to its trajectory; see :func:`tracker.smoothing.visible_weights`."""
+        return visible_weights(self.frames, self.boxes, self.scores)
+
+
+def paths(
+    observations: Observations, owner: Integer, max_gap: int, smoothing: Smoothing
+) -> Trajectories:
+    """Smoothed trajectories of all tracks; ``source`` names rows of the observations."""
+    rows = np.flatnonzero(owner != NOBODY)
+    found = smooth(
+        observations.frames[rows],
+        owner[rows],
+        observations.boxes[rows],
+        observations.weights[rows],
+        max_gap=max_gap,
+        smoothing=smoothing,
+    )
+    source = np.where(found.source < 0, -1, rows[found.source])
+    return Trajectories(found.frames, found.ids, found.boxes, source)
+
+
+def renumber(owner: Integer) -> Integer:
+    """Owners from 0 without holes, in the same order."""
+    compact = np.full(len(owner), NOBODY)
+    held = owner != NOBODY
+    compact[held] = np.unique(owner[held], return_inverse=True)[1]
+    return compact
+
+
+def cut_at_gaps(observations: Observations, owner: Integer, gap: int) -> Integer:
+    """Split tracks where they were not seen for more than ``gap`` frames."""
+    rows = np.flatnonzero(owner != NOBODY)
+    rows = rows[np.lexsort((observations.frames[rows], owner[rows]))]
+    starts = np.diff(owner[rows], prepend=NOBODY) != 0
+    starts |= np.diff(observations.frames[rows], prepend=0) > gap + 1
+    pieces = np.full(len(owner), NOBODY)
+    pieces[rows] = np.cumsum(starts) - 1
+    return pieces
+
+
+def without(owner: Integer, tracks: Mask) -> Integer:
+    """The observations of some tracks given free; ``tracks`` bool [K], by owner."""
+    if not len(tracks):
+        return owner
+    return np.where((owner != NOBODY) & tracks[owner], NOBODY, owner)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for each track, by owner; all arrays of length K.
+
+    Attributes
+    ----------
+    seen : int64 [K]
+        Number of observations.
+    density : float64 [K]
+        Their share of the frames from the first to the last.
+    confidence : float64 [K]
+        Their mean confidence.
+    """
+
+    seen: Integer
+    density: Float
+    confidence: Float
+
+
+def evidence(observations: Observations, owner: Integer) -> Evidence:
+    """What speaks for each track; owners are numbered without holes."""
+    rows = np.flatnonzero(owner != NOBODY)
+    who = owner[rows]
+    seen = np.bincount(who)
+    # Observations are ordered by frame: the last assignment wins, so each order gives one end.
+    first, last = np.zeros(len(seen)), np.zeros(len(seen))
+    first[who[::-1]] = observations.frames[rows[::-1]]
+    last[who] = observations.frames[rows]
+    return Evidence(
+        seen, seen / (last - first + 1), np.bincount(who, observations.scores[rows]) / seen
+    )
+
+
+def appearance(observations: Observations, owner: Integer) -> Embeddings | None:
+    """Mean embedding of each track, by what its observations are worth, float32 [K, D].
+
+    Unit rows, zeros for a track without any; None where there are no embeddings at all.
+    """
+    if observations.embeddings is None:
+        return None
+    rows = np.flatnonzero(owner != NOBODY)
+    mean = np.zeros((int(owner.max(initial=-1)) + 1, observations.embeddings.shape[1]), np.float32)
+    worth = observations.weights[rows].astype(np.float32) ** 2
+    np.add.at(mean, owner[rows], observations.embeddings[rows] * worth[:, None])
+    length = np.linalg.norm(mean, axis=1, keepdims=True)
+    return np.asarray(np.divide(mean, length, out=mean, where=length > 0))
+
+
+def classes(observations: Observations, owner: Integer) -> Integer:
+    """Class of each track by vote of its observations, weighted by confidence, int64 [K]."""
+    rows = np.flatnonzero(owner != NOBODY)
+    count = int(owner.max(initial=NOBODY)) + 1
+    known, kind = np.unique(observations.classes[rows], return_inverse=True)
+    votes = np.bincount(
+        owner[rows] * max(len(known), 1) + kind,
+        observations.scores[rows] + 1e-6,
+        count * max(len(known), 1),
+    )
+    return known[votes.reshape(count, -1).argmax(axis=1)] if count else np.zeros(0, np.int64)
