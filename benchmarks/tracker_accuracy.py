@@ -21,8 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.tracker_input import REPLICAS, SEQUENCES, Sequence, backwards, load, track
-from tracker import refine
+from benchmarks.tracker_input import REPLICAS, SEQUENCES, Sequence, backwards, load, refined, track
 from tracker.evaluate import COMBINED, Scores, evaluate
 from tracker.mot import Rows, write_mot
 from tracker.presets import PRESETS, make_tracker
@@ -32,16 +31,19 @@ Make = Callable[[], Tracker]
 SHARES = ("hota", "deta", "assa", "idf1", "mota")
 
 
-def results(make: Make, sequences: list[Sequence], refined: bool = False) -> dict[str, Rows]:
+def results(make: Make, sequences: list[Sequence], offline: bool = False) -> dict[str, Rows]:
     """MOT rows of each sequence, each by a new tracker."""
-    rows = {sequence.name: track(make(), sequence) for sequence in sequences}
-    return {name: refine(found) for name, found in rows.items()} if refined else rows
+    rows = {}
+    for sequence in sequences:
+        online = track(make(), sequence)
+        rows[sequence.name] = refined(online, sequence) if offline else online
+    return rows
 
 
-def score(make: Make, sequences: list[Sequence], refined: bool = False) -> dict[str, Scores]:
+def score(make: Make, sequences: list[Sequence], offline: bool = False) -> dict[str, Scores]:
     """Scores of each sequence and of all together."""
     truth = {sequence.name: sequence.truth for sequence in sequences}
-    return evaluate(truth, results(make, sequences, refined))
+    return evaluate(truth, results(make, sequences, offline))
 
 
 def replicas(sequences: list[Sequence]) -> dict[str, list[Sequence]]:

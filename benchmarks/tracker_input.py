@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes import box_iou
+from tracker import refine
 from tracker.mot import BOX, FRAME, ID, SCORE, Rows, read_mot, to_rows
 from tracker.types import Tracker, Tracks
 
@@ -75,6 +76,19 @@ def track(tracker: Tracker, sequence: Sequence) -> Rows:
             answers.append(answer)
     answers.extend(tracker.flush())
     return to_rows(enumerate(answers, start=1))
+
+
+def refined(rows: Rows, sequence: Sequence) -> Rows:
+    """Rows after offline refinement, which sees all detections and embeddings once more."""
+    frames = np.repeat(np.arange(1, len(sequence) + 1), [len(f) for f in sequence.detections])
+    found = np.concatenate(sequence.detections).astype(np.float64)
+    boxes = np.column_stack([found[:, :2], found[:, 2:4] - found[:, :2]])
+    return refine(
+        rows,
+        detections=np.column_stack([frames, np.full(len(found), -1), boxes, found[:, 4]]),
+        detection_embeddings=np.concatenate(sequence.embeddings),
+        size=sequence.size,
+    )
 
 
 def backwards(sequence: Sequence) -> Sequence:

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import one_thread
-from benchmarks.tracker_input import READY, SEQUENCES, load, track
+from benchmarks.tracker_input import READY, SEQUENCES, load, refined, track
 from benchmarks.tracker_speed import MEASURED, WARM_UP, measure, summary
 from benchmarks.tracker_stream import save
 from tracker import refine
@@ -47,7 +47,6 @@ OURS: dict[str, Callable[[], Tracker]] = {
     "Trackline ByteTrack": partial(make_tracker, "bytetrack"),
     "Trackline BoTSort": partial(make_tracker, "botsort"),
 }
-REFINED = "Trackline refine, offline"
 
 Speed = dict[str, dict[str, dict[str, float]]]
 """Tracker -> number of objects -> figures of one run in ms."""
@@ -87,7 +86,10 @@ def accuracy(folder: Path, python: Path, names: list[str]) -> dict[str, dict[str
         for name, make in OURS.items()
     }
     online = found["Trackline DeepSort"]
-    found[REFINED] = {name: refine(rows) for name, rows in online.items()}
+    found["Trackline refine(rows), offline"] = {name: refine(rows) for name, rows in online.items()}
+    found["Trackline refine with detections, offline"] = {
+        sequence.name: refined(online[sequence.name], sequence) for sequence in sequences
+    }
     references = [folder / name / REFERENCE for name in SEQUENCES]
     if all(path.is_file() for path in references):
         answers = zip(SEQUENCES, map(read_mot, references), strict=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.tracker_stream import stream
 from models.errors import UnknownName
 from tracker.base import OnlineTracker
 from tracker.mot import Rows, read_mot, to_rows
@@ -209,6 +211,18 @@ def test_settings_reach_the_preset() -> None:
     answer = tracker.update([box(100)], [0.9])
     assert answer is not None
     assert answer.ids.tolist() == [1]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_state_does_not_grow_with_births_and_deaths(name: str) -> None:
+    tracker = make_tracker(name)
+    sizes = []
+    for number, frame in enumerate(islice(stream(6, turnover=0.02), 1200)):
+        tracker.update(frame.boxes, frame.scores, embeddings=frame.embeddings)
+        if number >= 200:
+            sizes.append(len(pickle.dumps(tracker)) if number % 50 == 0 else 0)
+    early, late = max(sizes[:500]), max(sizes[500:])
+    assert late < 1.5 * early
 
 
 def test_unknown_names_are_refused_with_those_that_are_known() -> None:
