@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models import catalog
+from models.embed_colour import ColourEmbedder
 from models.errors import UnknownName, WeightsUnavailable
 from models.types import Image
 
@@ -89,20 +89,17 @@ def load_embedder(
     ModelError
         The network cannot be run.
     """
-    if name == "auto":
-        try:
-            catalog.fetch("osnet-x0.25")
-            name = "osnet-x0.25"
-        except WeightsUnavailable as error:
-            _log.warning("appearance by colour, the weaker kind: %s", error)
-            name = "colour"
-    if name not in EMBEDDERS:
+    if name not in ("auto", *EMBEDDERS):
         raise UnknownName(f"embedder {name!r}: one of auto, {', '.join(EMBEDDERS)} expected")
     if name == "colour":
-        from models.embed_colour import ColourEmbedder
-
         return ColourEmbedder()
     # The runtimes are loaded only for an embedder that needs one.
     from models.embed_network import NetworkEmbedder
 
-    return NetworkEmbedder(name, runtime, threads, precision)
+    if name != "auto":
+        return NetworkEmbedder(name, runtime, threads, precision)
+    try:
+        return NetworkEmbedder("osnet-x0.25", runtime, threads, precision)
+    except WeightsUnavailable as error:
+        _log.warning("appearance by colour, the weaker kind: %s", error)
+        return ColourEmbedder()

@@ -171,7 +171,9 @@ def _progress_bar(name: str) -> Iterator[Progress]:
         bars.TransferSpeedColumn(),
         bars.TimeRemainingColumn(),
     )
-    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    quiet = not console.is_terminal
+    with bars.Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task(name, total=None)
 
         def update(source: str, done: int, total: int | None) -> None:

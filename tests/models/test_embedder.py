@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -169,23 +169,14 @@ def test_every_name_but_colour_is_in_the_catalogue() -> None:
     assert set(EMBEDDERS) - {"colour"} == set(catalog.names("embed"))
 
 
-@pytest.fixture
-def without_osnet(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """The catalogue on a machine that cannot have OSNet."""
-
+def test_auto_falls_back_to_colour_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def refuse(name: str, progress: object = None) -> Path:
         raise WeightsUnavailable(f"{name}: no source has it")
 
-    def apply() -> None:
-        monkeypatch.setattr(catalog, "fetch", refuse)
-
-    return apply
-
-
-def test_auto_falls_back_to_colour_and_says_why(
-    without_osnet: Callable[[], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    without_osnet()
+    monkeypatch.setenv("TRACKLINE_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(catalog, "fetch", refuse)
     with caplog.at_level(logging.WARNING):
         assert load_embedder("auto").name == "colour"
     (record,) = caplog.records
