@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from models.errors import TracklineError
 from service.auth import require_key
 from service.context import RequestContext
 from service.decoders import Decoders
-from service.errors import public_detail
+from service.errors import kind_of, public_detail
 from service.images import ImageCodec
 from service.lifecycle import Shutdown
 from service.limits import Admission, BodyLimit
@@ -33,6 +34,8 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from models.detector import Detector
+
+log = logging.getLogger(__name__)
 
 HTTP_CODES = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -122,6 +125,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 
 async def _on_our_error(request: Request, error: Exception) -> Response:
+    if kind_of(error).told:
+        log.error("a request was refused", exc_info=error)
     if request.url.path.startswith("/v1/vision/"):
         # DeepStack's clients look for these two.
         extensions = {"success": False, "error": public_detail(error)}

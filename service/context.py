@@ -59,6 +59,9 @@ class RequestContext:
     async def _serve(self, scope: Scope, receive: Receive, send: Send, current: str) -> None:
         began = time.perf_counter()
         status = 0
+        if scope["method"] == "HEAD":
+            # As RFC 9110 section 9.3.2 wants it: a GET whose content the server does not send.
+            scope = {**scope, "method": "GET"}
 
         async def send_marked(message: Message) -> None:
             nonlocal status

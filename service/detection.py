@@ -72,6 +72,9 @@ async def read_pictures(request: Request, settings: Settings) -> list[bytes]:
     TooLarge
         More pictures than one request may have.
     """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise UnsupportedMedia(f"no Content-Encoding is taken, got {encoding!r}")
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type in RAW_TYPES:
         return [await request.body()]

@@ -135,26 +135,38 @@ class Kind:
         HTTP status.
     code : str
         Last part of the problem's ``type``, and ``code`` in a stream's error line.
-    public : bool
-        Whether the message may be shown; what tells of the inside of the server may not.
+    told : str
+        What the caller is told instead of a message that may speak of paths and devices; empty
+        where the message itself is for the caller.
     """
 
     status: int
     code: str
-    public: bool = True
+    told: str = ""
 
 
-INTERNAL = Kind(500, "internal-error", public=False)
+INTERNAL = Kind(
+    500,
+    "internal-error",
+    "The server met an error that is not the request's fault; its log has the details.",
+)
+_MODEL_FAILED = "The model failed on this input; the server's log has the details."
+_NO_WEIGHTS = (
+    "The weights are not to be had here; the server's log says where they were looked for."
+)
+_BAD_WEIGHTS = (
+    "The weights on the server are not the ones of the catalogue; its log names the file."
+)
 
 # Errors of the lower layers; the nearest class of an error's ancestry decides.
 LOWER: dict[type[TracklineError], Kind] = {
     TracklineError: INTERNAL,
     InvalidInput: Kind(422, "invalid-parameter"),
     UnknownName: Kind(422, "unknown-name"),
-    WeightsError: Kind(503, "weights-unavailable"),
-    WeightsUnavailable: Kind(503, "weights-unavailable"),
-    WeightsCorrupt: Kind(503, "weights-corrupt"),
-    ModelError: Kind(500, "model-failed", public=False),
+    WeightsError: Kind(503, "weights-unavailable", _NO_WEIGHTS),
+    WeightsUnavailable: Kind(503, "weights-unavailable", _NO_WEIGHTS),
+    WeightsCorrupt: Kind(503, "weights-corrupt", _BAD_WEIGHTS),
+    ModelError: Kind(500, "model-failed", _MODEL_FAILED),
     RuntimeUnavailable: Kind(503, "runtime-unavailable"),
 }
 
@@ -171,12 +183,7 @@ def kind_of(error: BaseException) -> Kind:
 
 def public_detail(error: BaseException) -> str:
     """What the caller is told of an error, without anything of the server's inside."""
-    kind = kind_of(error)
-    if kind.public:
-        return str(error)
-    if kind is INTERNAL:
-        return "The server met an error that is not the request's fault; its log has the details."
-    return "The model failed on this input; the server's log has the details."
+    return kind_of(error).told or str(error)
 
 
 def problem(

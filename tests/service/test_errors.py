@@ -54,7 +54,9 @@ def test_a_subclass_without_an_entry_is_answered_as_its_ancestor() -> None:
     assert kind_of(Stranger("x")).code == "unknown-name"
 
 
-@pytest.mark.parametrize("error", [ModelError("/srv/secret.pt"), OSError("/srv/secret.pt")])
+@pytest.mark.parametrize(
+    "error", [kind("/srv/secret.pt") for kind in (ModelError, OSError, WeightsCorrupt)]
+)
 def test_what_happens_inside_is_not_told(error: Exception) -> None:
     assert "secret" not in public_detail(error)
 

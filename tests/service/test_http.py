@@ -143,6 +143,7 @@ def test_wrong_parameters_are_named(
         (encode(with_red_box(), "GIF"), "application/octet-stream", 415, "unsupported-media"),
         (jpeg()[:-300], "image/jpeg", 400, "unreadable-media"),
         (jpeg_claiming(60_000, 60_000), "image/jpeg", 413, "too-large"),
+        (b"", "image/png; charset=x", 400, "unreadable-media"),
         (b"--x\r\n", "multipart/form-data", 400, "bad-request"),
         (b"--x\r\nbroken", "multipart/form-data; boundary=y", 400, "bad-request"),
     ],
@@ -154,6 +155,13 @@ def test_bodies_that_cannot_be_used(
     document = assert_problem(response, status, code)
     assert document["detail"]
     assert client.get("/v2/health/ready").is_success
+
+
+def test_compressed_bodies_are_not_taken(client: httpx.Client) -> None:
+    response = client.post(
+        "/v1/detect", content=jpeg(), headers=JPEG | {"Content-Encoding": "gzip"}
+    )
+    assert_problem(response, 415, "unsupported-media")
 
 
 def test_a_form_without_a_picture_is_told_what_is_missing(client: httpx.Client) -> None:
@@ -179,6 +187,13 @@ def test_unknown_paths_and_methods(client: httpx.Client) -> None:
     assert_problem(response, 405, "method-not-allowed")
     assert response.headers["allow"] == "POST"
     assert client.put("/v1/models").headers["allow"] == "GET"
+
+
+def test_head_is_answered_like_get_without_content(client: httpx.Client) -> None:
+    for path in ("/", "/v2/health/ready", "/v1/info", "/web/app.js"):
+        head, get = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == get.headers["content-type"]
 
 
 def test_request_ids_are_taken_over_only_if_they_are_sane(client: httpx.Client) -> None:
