@@ -120,7 +120,7 @@ def _draw_box(
     canvas: Image, box: Sequence[float], text: str, colour: Colour, thickness: int
 ) -> None:
     x1, y1, x2, y2 = (round(value) for value in box)
-    cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thickness, cv2.LINE_AA)
+    cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thickness)
     size = 0.35 + 0.15 * thickness
     weight = max(1, thickness // 2)
     (width, height), base = cv2.getTextSize(text, FONT, size, weight)
