@@ -136,11 +136,15 @@ def _call(client: str, command: Sequence[str], folder: Path, timeout: float) -> 
     except (OSError, subprocess.TimeoutExpired) as error:
         raise WeightsUnavailable(f"{client} failed ({error})") from error
     if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        errors = [line for line in lines if "error" in line.lower()] or lines or ["no message"]
-        reason = errors[-1].removeprefix("ERROR:").strip()
-        raise WeightsUnavailable(f"{client} failed ({reason})")
+        raise WeightsUnavailable(f"{client} failed ({_first_error(done.stderr)})")
     return done.stdout + done.stderr
+
+
+def _first_error(log: str) -> str:
+    """What a client says went wrong; its later lines are advice, or consequences."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()] or ["no message"]
+    errors = [line for line in lines if line.startswith(("ERROR:", "npm error", "npm ERR!"))]
+    return (errors or lines[-1:])[0].removeprefix("ERROR:").strip()
 
 
 def _normalised(filename: str) -> str:
