@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HTTP_CODES = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}
+KEY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 DESCRIPTION = """Finds objects in images and follows them through video.
 
@@ -173,12 +177,14 @@ def _methods_of(request: Request) -> list[str]:
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The schema, with the problem document that the routes refer to."""
+    """The schema, with the problem document that routes refer to, and the forms of a key."""
     if app.openapi_schema is None:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-        schemas["Problem"] = ProblemDocument.model_json_schema()
+        components = schema.setdefault("components", {})
+        components.setdefault("schemas", {})["Problem"] = ProblemDocument.model_json_schema()
+        components["securitySchemes"] = KEY_SCHEMES
+        schema["security"] = [{}, *({name: []} for name in KEY_SCHEMES)]
         app.openapi_schema = schema
     return app.openapi_schema

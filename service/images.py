@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 # Each picture's size is checked against the settings before Pillow decodes anything of it.
 Pillow.MAX_IMAGE_PIXELS = None
+# Its formats are imported now, and not while the first caller waits.
+Pillow.preinit()
 
 MOST_SCANS = 100  # a progressive JPEG of an encoder has about ten; each costs a pass over all of it
 ORIENTATION = 0x0112

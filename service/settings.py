@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         default="auto", description="Embedder of tracks where a request names none."
     )
     runtime: str = Field(default="auto", description="auto, torch, openvino or onnx.")
-    device: str = Field(default="auto", description="auto, cpu, or a CUDA device such as cuda:0.")
+    device: str = Field(default="auto", description="auto, cpu or cuda.")
     threads: int | None = Field(
         default=None, ge=1, description="Threads of a CPU runtime; unset, the runtime chooses."
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.service.gate import WAIT
+from models.fake import FakeDetector
+from service.batching import Batcher
+from service.settings import Settings
+from tests.service.gate import WAIT, Gate
 from tests.service.serving import serving
 
 
@@ -16,3 +20,28 @@ def client() -> Iterator[httpx.Client]:
     """A client of a server with the fake detector and the default settings."""
     with serving() as (address, _), httpx.Client(base_url=address, timeout=WAIT) as http:
         yield http
+
+
+@pytest.fixture
+def gate() -> Gate:
+    """An open gate."""
+    return Gate()
+
+
+@pytest.fixture
+def make(gate: Gate) -> Iterator[Callable[..., Batcher]]:
+    """Starts batchers on a fake detector behind the gate, ready to be used."""
+    running: list[Batcher] = []
+
+    def start(detector: FakeDetector | None = None, **settings: Any) -> Batcher:
+        fake = detector or FakeDetector(gate)
+        batcher = Batcher("fake", lambda: fake, Settings(**settings))
+        running.append(batcher)
+        batcher.loaded.result(WAIT)
+        gate.wait_entered()
+        return batcher
+
+    yield start
+    gate.open()
+    for batcher in running:
+        batcher.close()

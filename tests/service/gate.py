@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
 
 from models.fake import FakePrepared
-from models.types import Image
+from models.types import DetectOptions, Image
+from service.batching import Batcher, Inference
+
+OPTIONS = DetectOptions()
 
 WAIT = 10.0
 """Seconds after which something that should have happened counts as never happening."""
@@ -69,3 +75,37 @@ def marked(mark: int, size: tuple[int, int] = (32, 32)) -> Image:
 def mark_of(image: Image) -> int:
     """The mark of a marked image."""
     return int(image[-1, -1, 0])
+
+
+def hold(gate: Gate, batcher: Batcher, mark: int = 1) -> Future[Inference]:
+    """Keep the model busy with one image until the gate opens."""
+    gate.shut()
+    future = batcher.submit(marked(mark), OPTIONS)
+    gate.wait_entered()
+    return future
+
+
+def submit_all(
+    batcher: Batcher, marks: Sequence[int], session: str | None = None
+) -> list[Future[Inference]]:
+    """Submit images and wait until all of them are in the queue, in order."""
+    futures = []
+    for mark in marks:
+        queued = len(batcher._model._queue) + 1
+        futures.append(batcher.submit(marked(mark), OPTIONS, session=session))
+        until(partial(waits, batcher, queued))
+    return futures
+
+
+def waits(batcher: Batcher, count: int) -> bool:
+    """Whether so many items are in the queue."""
+    return len(batcher._model._queue) == count
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a state that no event announces."""
+    end = time.monotonic() + WAIT
+    tick = threading.Event()
+    while not condition():
+        assert time.monotonic() < end, "it never came to be"
+        tick.wait(0.001)

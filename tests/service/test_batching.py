@@ -1,10 +1,10 @@
-"""The batcher: what shares a forward, what is refused, and what a failing model does to whom."""
+"""The batcher: what shares a forward, in which order, and what is refused or dropped."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from functools import partial
 from typing import Any
@@ -13,75 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.errors import InvalidInput, ModelError
 from models.fake import FakeDetector, FakePrepared
-from models.types import Detections, DetectOptions
-from service.batching import Batcher, Inference, State
+from models.types import DetectOptions
+from service.batching import Batcher, Inference
 from service.errors import DeadlineExceeded, ModelNotReady, QueueFull
-from service.metrics import Metrics
-from service.settings import Settings
-from tests.service.gate import WAIT, Gate, marked
+from tests.service.gate import OPTIONS, WAIT, Gate, hold, marked, submit_all, until
 
-OPTIONS = DetectOptions()
 Make = Callable[..., Batcher]
-
-
-@pytest.fixture
-def gate() -> Gate:
-    return Gate()
-
-
-@pytest.fixture
-def make(gate: Gate) -> Iterator[Make]:
-    """Starts batchers on a fake detector behind the gate, ready to be used."""
-    running: list[Batcher] = []
-
-    def start(detector: FakeDetector | None = None, **settings: Any) -> Batcher:
-        fake = detector or FakeDetector(gate)
-        batcher = Batcher("fake", lambda: fake, Settings(**settings))
-        running.append(batcher)
-        batcher.loaded.result(WAIT)
-        gate.wait_entered()
-        return batcher
-
-    yield start
-    gate.open()
-    for batcher in running:
-        batcher.close()
-
-
-def hold(gate: Gate, batcher: Batcher, mark: int = 1) -> Future[Inference]:
-    """Keep the model busy with one image until the gate opens."""
-    gate.shut()
-    future = batcher.submit(marked(mark), OPTIONS)
-    gate.wait_entered()
-    return future
-
-
-def submit_all(
-    batcher: Batcher, marks: Sequence[int], session: str | None = None
-) -> list[Future[Inference]]:
-    """Submit images and wait until all of them are in the queue, in order."""
-    futures = []
-    for mark in marks:
-        queued = len(batcher._model._queue) + 1
-        futures.append(batcher.submit(marked(mark), OPTIONS, session=session))
-        until(partial(waits, batcher, queued))
-    return futures
-
-
-def waits(batcher: Batcher, count: int) -> bool:
-    """Whether so many items are in the queue."""
-    return len(batcher._model._queue) == count
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a state that no event announces."""
-    end = time.monotonic() + WAIT
-    tick = threading.Event()
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        tick.wait(0.001)
 
 
 def test_answers_what_the_detector_sees(make: Make) -> None:
@@ -151,6 +89,20 @@ def test_an_image_goes_before_waiting_videos(make: Make, gate: Gate) -> None:
     assert gate.served[1] == [20]
 
 
+def test_no_image_waits_for_more_than_three_forwards_beside_eight_videos(
+    make: Make, gate: Gate
+) -> None:
+    batcher = make(max_batch=4)
+    held = hold(gate, batcher)
+    for video in range(8):
+        submit_all(batcher, range(10 * video + 10, 10 * video + 14), session=f"video {video}")
+    images = submit_all(batcher, [201, 202, 203, 204])
+    gate.open()
+    wait([held, *images], WAIT)
+    forward_of = {mark: n for n, marks in enumerate(gate.served) for mark in marks}
+    assert max(forward_of[mark] for mark in (201, 202, 203, 204)) <= 3
+
+
 def test_a_full_queue_refuses_at_once_and_frees_places_as_work_ends(make: Make, gate: Gate) -> None:
     batcher = make(image_queue=3)
     held = [hold(gate, batcher), *submit_all(batcher, [2, 3])]
@@ -200,91 +152,6 @@ def test_work_past_its_deadline_is_not_taken_up(make: Make, gate: Gate) -> None:
     assert gate.served == [[1], [3]]
 
 
-def test_one_bad_image_fails_alone(make: Make, gate: Gate) -> None:
-    batcher = make()
-    hold(gate, batcher)
-    gate.fail_on[4] = RuntimeError("kernel 7 at 0xdead")
-    futures = submit_all(batcher, [2, 3, 4, 5])
-    gate.open()
-    assert [futures[n].result(WAIT).batch_size for n in (0, 1, 3)] == [2, 2, 1]
-    with pytest.raises(ModelError):
-        futures[2].result(WAIT)
-    assert batcher.submit(marked(6), OPTIONS).result(WAIT).batch_size == 1
-    assert batcher.state is State.READY
-
-
-def test_out_of_memory_halves_the_batches_from_then_on(make: Make, gate: Gate) -> None:
-    batcher = make()
-    hold(gate, batcher)
-    gate.fail_larger_than = 2, RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
-    futures = submit_all(batcher, [2, 3, 4, 5])
-    gate.open()
-    assert all(future.result(WAIT).batch_size == 2 for future in futures)
-    assert batcher.max_batch == 2
-
-
-def test_a_broken_model_is_not_ready_until_a_probe_passes(make: Make, gate: Gate) -> None:
-    batcher = make(probe_seconds=0.02)
-    gate.broken = RuntimeError("device lost")
-    with pytest.raises(ModelError):
-        batcher.submit(marked(1), OPTIONS).result(WAIT)
-    until(lambda: batcher.state is State.FAILED)
-    with pytest.raises(ModelNotReady, match="its last forward failed"):
-        batcher.submit(marked(2), OPTIONS)
-    gate.broken = None
-    until(lambda: batcher.state is State.READY)
-    assert batcher.submit(marked(3), OPTIONS).result(WAIT).batch_size == 1
-
-
-def test_a_hung_forward_fails_everyone_and_the_model_comes_back_after_it(
-    make: Make, gate: Gate
-) -> None:
-    batcher = make(forward_seconds=0.1)
-    held = hold(gate, batcher)
-    waiting = submit_all(batcher, [2])[0]
-    for future in (held, waiting):
-        with pytest.raises(ModelNotReady, match="has not come back"):
-            future.result(WAIT)
-    assert batcher.state is State.HUNG
-    with pytest.raises(ModelNotReady):
-        batcher.submit(marked(3), OPTIONS)
-    gate.open()
-    until(lambda: batcher.state is State.READY)
-    assert batcher.submit(marked(4), OPTIONS).result(WAIT).batch_size == 1
-
-
-def test_a_wrong_number_of_answers_is_a_failure_and_not_a_wait(gate: Gate, make: Make) -> None:
-    class Forgetful(FakeDetector):
-        def start(self, batch: Sequence[FakePrepared]) -> Future[list[NDArray[np.float32]]]:
-            answer = super().start(batch)
-            return answer if len(batch) == 1 else finished(answer.result()[:-1])
-
-    batcher = make(Forgetful(gate))
-    hold(gate, batcher)
-    futures = submit_all(batcher, [2, 3])
-    gate.open()
-    assert [future.result(WAIT).batch_size for future in futures] == [1, 1]
-
-
-def test_numbers_that_are_not_finite_are_dropped_and_counted() -> None:
-    class Noisy(FakeDetector):
-        def postprocess(
-            self, raw: NDArray[np.float32], prepared: FakePrepared, options: DetectOptions
-        ) -> Detections:
-            boxes = np.array([[0, 0, 5, 5], [0, 0, np.nan, 5], [0, 0, 5, 5]], np.float32)
-            scores = np.array([0.9, 0.8, np.inf], np.float32)
-            return Detections(boxes, scores, np.zeros(3, np.int32), self.names)
-
-    metrics = Metrics()
-    batcher = Batcher("noisy", Noisy, Settings(), metrics)
-    try:
-        batcher.loaded.result(WAIT)
-        assert len(batcher.submit(marked(1), OPTIONS).result(WAIT).detections) == 1
-    finally:
-        batcher.close()
-    assert b'trackline_nonfinite_detections_total{model="noisy"} 2.0' in metrics.exposition()
-
-
 def test_asynchronous_runtimes_get_as_many_forwards_as_they_have_slots(
     make: Make, gate: Gate
 ) -> None:
@@ -319,31 +186,6 @@ def test_asynchronous_runtimes_get_as_many_forwards_as_they_have_slots(
     assert detector.most == 2
 
 
-def test_an_image_that_cannot_be_prepared_fails_with_the_reason(make: Make) -> None:
-    flat = np.zeros((4, 4), np.uint8)
-    with pytest.raises(InvalidInput, match="uint8"):
-        make().submit(flat, OPTIONS).result(WAIT)
-
-
-def test_loading_is_not_ready_and_a_model_that_cannot_be_loaded_says_so(gate: Gate) -> None:
-    may_load = threading.Event()
-
-    def load() -> FakeDetector:
-        assert may_load.wait(WAIT)
-        raise ModelError("no such device")
-
-    batcher = Batcher("slow", load, Settings())
-    try:
-        with pytest.raises(ModelNotReady, match="still loading"):
-            batcher.submit(marked(1), OPTIONS)
-        may_load.set()
-        with pytest.raises(ModelError, match="no such device"):
-            batcher.loaded.result(WAIT)
-        assert batcher.state is State.FAILED
-    finally:
-        batcher.close()
-
-
 def test_closing_fails_what_waits_and_lets_the_running_forward_end(make: Make, gate: Gate) -> None:
     batcher = make()
     held = hold(gate, batcher)
@@ -374,9 +216,3 @@ def test_many_threads_submit_and_every_future_is_answered(make: Make) -> None:
     for thread in threads:
         thread.join(WAIT)
     assert len(answers) == 160
-
-
-def finished(value: Any) -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_result(value)
-    return future

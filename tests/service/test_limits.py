@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -13,20 +13,12 @@ import pytest
 
 from models.fake import FakeDetector
 from service import http_protocol
-from tests.service.gate import WAIT, Gate
+from tests.service.gate import WAIT, Gate, until
 from tests.service.pictures import encode, jpeg, with_red_box
 from tests.service.serving import serving
 from tests.service.test_http import JPEG, assert_problem
 
 SMALL = 20_000
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + WAIT
-    tick = threading.Event()
-    while not condition():
-        assert time.monotonic() < end, "it never came to be"
-        tick.wait(0.002)
 
 
 def raw(address: str, request: bytes) -> bytes:
@@ -125,11 +117,6 @@ def test_a_body_that_breaks_off_its_encoding_is_refused(small: httpx.Client) -> 
     answer = raw(str(small.base_url).rstrip("/"), head + b"4\r\nabcd\r\nno number\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1 ") == 1
-
-
-@pytest.fixture
-def gate() -> Gate:
-    return Gate()
 
 
 def test_a_full_queue_is_429_at_once_and_the_accepted_work_ends(gate: Gate) -> None:
