@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models import catalog
 from models.errors import ModelError
 from models.yolo_head import HeadSpec
 
@@ -94,9 +95,11 @@ def load_checkpoint(path: Path) -> YoloNetwork:
     ModelError
         The file is no checkpoint of an Ultralytics detection or segmentation model.
     """
-    # Read once, when Ultralytics is imported: it must neither install anything nor call out.
+    # Read once, when Ultralytics is imported: it must neither install anything nor call out, and
+    # keep its settings to our cache.
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_OFFLINE", "true")
+    os.environ.setdefault("YOLO_CONFIG_DIR", str(catalog.cache_dir()))
     from ultralytics.nn.tasks import torch_safe_load
 
     try:
