@@ -66,13 +66,9 @@ def test_grid_is_shared_and_cannot_be_written() -> None:
 def test_box_is_anchor_minus_and_plus_its_sides_in_strides() -> None:
     features = np.array([[0.5, 1], [0.25, 2], [1, 3], [2, 4]], np.float32)
     boxes = decode(features, np.array([0, COUNT - 1]), spec(), INPUT)
-    np.testing.assert_allclose(
-        boxes,
-        [
-            [(0.5 - 0.5) * 8, (0.5 - 0.25) * 8, (0.5 + 1) * 8, (0.5 + 2) * 8],
-            [80 - 32, 48 - 64, 80 + 96, 48 + 128],
-        ],
-    )
+    first = [(0.5 - 0.5) * 8, (0.5 - 0.25) * 8, (0.5 + 1) * 8, (0.5 + 2) * 8]
+    last = [80.0 - 32, 48 - 64, 80 + 96, 48 + 128]
+    np.testing.assert_allclose(boxes, np.array([first, last]))
 
 
 def test_last_layer_of_each_level_is_its_own() -> None:
@@ -131,7 +127,8 @@ def test_nothing_found_is_an_empty_answer_of_the_right_shape() -> None:
 
 def test_logit_is_the_inverse_of_the_sigmoid() -> None:
     for confidence in (0.001, 0.25, 0.5, 0.999):
-        assert sigmoid(np.float32(logit(confidence))) == pytest.approx(confidence, rel=1e-5)
+        values = np.array([logit(confidence)], np.float32)
+        assert sigmoid(values) == pytest.approx(confidence, rel=1e-5)
 
 
 def test_spec_survives_being_written_down() -> None:

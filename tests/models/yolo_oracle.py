@@ -21,8 +21,19 @@ os.environ.setdefault("YOLO_CONFIG_DIR", str(catalog.cache_dir()))
 import ultralytics
 from ultralytics.data.augment import LetterBox
 from ultralytics.nn.autobackend import AutoBackend
+from ultralytics.nn.tasks import ClassificationModel, DetectionModel, SegmentationModel
 
-__all__ = ["PHOTOGRAPHS", "LetterBox", "assert_same", "photograph", "predict", "weights"]
+__all__ = [
+    "PHOTOGRAPHS",
+    "ClassificationModel",
+    "DetectionModel",
+    "LetterBox",
+    "SegmentationModel",
+    "assert_same",
+    "photograph",
+    "predict",
+    "weights",
+]
 
 PHOTOGRAPHS = ("bus.jpg", "zidane.jpg")
 
