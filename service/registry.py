@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 
 from models import catalog
 from models.detector import load_detector
-from models.errors import UnknownName
 from service.batching import Batcher, State
 from service.errors import Conflict, ModelNotReady, ShuttingDown, UnknownModel
 from service.metrics import Metrics
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from models.embedder import Embedder
-
     from models.detector import Detector
+    from models.embedder import Embedder
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +68,7 @@ class Models:
         Conflict
             As many detectors are loaded as the settings allow.
         """
-        if name not in known():
-            raise _unknown(name)
+        entry(name)
         with self._lock:
             if self._closed:
                 raise ShuttingDown("the server is shutting down")
@@ -100,7 +97,8 @@ class Models:
         with self._lock:
             batcher = self._batchers.pop(name, None)
         if batcher is None:
-            raise Conflict(f"{name} is not loaded") if name in known() else _unknown(name)
+            entry(name)
+            raise Conflict(f"{name} is not loaded")
         batcher.close()
 
     def batcher(self, name: str | None = None) -> Batcher:
@@ -116,8 +114,7 @@ class Models:
         name = name or self.default
         batcher = self.loaded().get(name)
         if batcher is None:
-            if name not in known():
-                raise _unknown(name)
+            entry(name)
             raise ModelNotReady(
                 f"the model {name} is not loaded; POST /v1/models/{name}/load loads it"
             )
@@ -196,14 +193,9 @@ def entry(name: str) -> catalog.Entry | None:
     UnknownModel
         No detector has this name.
     """
-    if name == FAKE:
-        return None
-    try:
-        if NAME.fullmatch(name):
-            return catalog.entry(name)
-    except UnknownName as error:
-        raise _unknown(name) from error
-    raise _unknown(name)
+    if name not in known():
+        raise _unknown(name)
+    return None if name == FAKE else catalog.entry(name)
 
 
 def _unknown(name: str) -> UnknownModel:

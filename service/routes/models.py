@@ -11,7 +11,7 @@ from models import catalog
 from service.auth import require_admin
 from service.batching import Batcher, State
 from service.limits import while_connected
-from service.registry import FAKE, Models, entry, known
+from service.registry import Models, entry, known
 from service.responses import Json
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -34,7 +34,6 @@ async def list_models(request: Request) -> Json:
 @router.get("/{name}")
 async def get_model(request: Request, name: str) -> Json:
     """Describe one detector."""
-    entry(name)
     models: Models = request.app.state.models
     return Json(describe(name, models.loaded().get(name)))
 
@@ -59,7 +58,7 @@ async def unload_model(request: Request, name: str) -> Json:
 
 def describe(name: str, batcher: Batcher | None) -> dict[str, Any]:
     """What is known of a detector, from the catalogue and, where it is loaded, from itself."""
-    known_as = None if name == FAKE else catalog.entry(name)
+    known_as = entry(name)
     described: dict[str, Any] = {
         "name": name,
         "task": known_as.task if known_as else "detect",

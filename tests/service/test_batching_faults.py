@@ -18,7 +18,7 @@ from service.batching import Batcher, State
 from service.errors import ModelNotReady
 from service.metrics import Metrics
 from service.settings import Settings
-from tests.service.gate import OPTIONS, WAIT, Gate, hold, marked, submit_all, until
+from tests.service.gate import OPTIONS, WAIT, Gate, hold, mark_of, marked, submit_all, until
 
 Make = Callable[..., Batcher]
 
@@ -137,3 +137,46 @@ def finished(value: Any) -> Future[Any]:
     future: Future[Any] = Future()
     future.set_result(value)
     return future
+
+
+def test_an_answer_that_cannot_be_read_fails_its_image_alone(make: Make, gate: Gate) -> None:
+    class Garbled(FakeDetector):
+        def postprocess(
+            self, raw: NDArray[np.float32], prepared: FakePrepared, options: DetectOptions
+        ) -> Detections:
+            if mark_of(prepared.image) == 2:
+                raise IndexError("row 7")
+            return super().postprocess(raw, prepared, options)
+
+    batcher = make(Garbled(gate))
+    hold(gate, batcher)
+    bad, good = submit_all(batcher, [2, 3])
+    gate.open()
+    assert good.result(WAIT).batch_size == 2
+    with pytest.raises(ModelError, match="answer could not be read"):
+        bad.result(WAIT)
+
+
+def test_a_runtime_that_raises_at_the_start_is_a_failed_forward(make: Make, gate: Gate) -> None:
+    class Refusing(FakeDetector):
+        def start(self, batch: Sequence[FakePrepared]) -> Future[list[NDArray[np.float32]]]:
+            if mark_of(batch[0].image) == 2:
+                raise RuntimeError("no stream")
+            return super().start(batch)
+
+    batcher = make(Refusing(gate))
+    with pytest.raises(ModelError, match="the model failed"):
+        batcher.submit(marked(2), OPTIONS).result(WAIT)
+    assert batcher.submit(marked(3), OPTIONS).result(WAIT).batch_size == 1
+
+
+def test_a_model_whose_first_forward_fails_says_so_and_is_tried_again(gate: Gate) -> None:
+    gate.broken = RuntimeError("no kernel image")
+    batcher = Batcher("late", lambda: FakeDetector(gate), Settings(probe_seconds=0.02))
+    try:
+        with pytest.raises(ModelError, match="the first forward failed"):
+            batcher.loaded.result(WAIT)
+        gate.broken = None
+        until(lambda: batcher.state is State.READY)
+    finally:
+        batcher.close()

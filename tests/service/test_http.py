@@ -91,6 +91,22 @@ def test_the_answer_as_a_picture(client: httpx.Client) -> None:
     assert response.content != jpeg()
 
 
+def test_several_pictures_cannot_be_answered_as_one(client: httpx.Client) -> None:
+    files = [("image", ("a.jpg", jpeg()))] * 2
+    response = client.post("/v1/detect?format=image", files=files)
+    assert_problem(response, 422, "invalid-parameter")
+
+
+def test_an_error_that_nobody_expected_tells_nothing_of_the_inside() -> None:
+    with serving() as (address, app):
+        app.state.codec = None
+        response = httpx.post(f"{address}/v1/detect", content=jpeg(), timeout=WAIT)
+        document = assert_problem(response, 500, "internal-error")
+        assert "codec" not in response.text
+        assert "NoneType" not in response.text
+        assert "its log has the details" in document["detail"]
+
+
 @pytest.mark.parametrize(
     ("query", "count"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,6 +66,12 @@ def test_palette_grey_and_transparency_become_three_channels(mode: str) -> None:
     np.testing.assert_array_equal(decode(save(picture, "PNG")), expected)
 
 
+@pytest.mark.parametrize("options", [{"lossless": True}, {"lossless": True, "exif": b"Exif\0\0"}])
+def test_each_form_of_webp(options: dict[str, Any]) -> None:
+    for image in (with_red_box(), with_red_box(301, 203)):
+        np.testing.assert_array_equal(decode(encode(image, "WEBP", **options)), image)
+
+
 def test_16_bit_grey_becomes_8_bit() -> None:
     ramp = np.linspace(0, 65535, 64 * 32).reshape(32, 64).astype(np.uint16)
     image = decode(save(Pillow.fromarray(ramp), "PNG"))
@@ -123,6 +130,10 @@ def test_damaged_exif_never_spoils_a_picture(noise: bytes) -> None:
         (b"\x89PNG\r\n\x1a\n" + bytes(60), UnreadableMedia, "header chunk"),
         (encode(with_red_box(), "GIF"), UnsupportedMedia, "this is GIF"),
         (encode(with_red_box(), "TIFF"), UnsupportedMedia, "this is TIFF"),
+        (jpeg()[:2] + b"\xff\xda" + bytes(20), UnreadableMedia, "without a frame header"),
+        (jpeg()[:2] + b"\xff\xff\xff", UnreadableMedia, "before its size"),
+        (b"RIFF\x10\0\0\0WEBPJUNK" + bytes(30), UnreadableMedia, "holds no picture"),
+        (b"\0\0\0\x1cftypavif" + bytes(20), UnsupportedMedia, "AVIF"),
         (b"RIFF\x10\0\0\0AVI LIST", UnsupportedMedia, "another kind of RIFF"),
         (jpeg_claiming(60_000, 60_000), TooLarge, "60000x60000"),
         (png_claiming(100_000, 100_000), TooLarge, "100000x100000"),

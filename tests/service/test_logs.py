@@ -1,0 +1,46 @@
+"""A log line is one JSON object that names its request."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import orjson
+
+from service.logs import JsonFormatter, request_id
+
+
+def record(**extra: object) -> logging.LogRecord:
+    made = logging.LogRecord("service.x", logging.WARNING, "x.py", 1, "%d lost", (3,), None)
+    vars(made).update(extra)
+    return made
+
+
+def test_a_record_becomes_one_line_with_what_was_given_beside_it() -> None:
+    line = JsonFormatter().format(record(model="yolo26n", text="two\nlines"))
+    assert "\n" not in line
+    fields = orjson.loads(line)
+    assert (fields["level"], fields["logger"], fields["message"]) == (
+        "warning",
+        "service.x",
+        "3 lost",
+    )
+    assert (fields["model"], fields["text"]) == ("yolo26n", "two\nlines")
+    assert "request_id" not in fields
+
+
+def test_the_request_that_is_worked_for_is_named() -> None:
+    token = request_id.set("r-1")
+    try:
+        assert orjson.loads(JsonFormatter().format(record()))["request_id"] == "r-1"
+    finally:
+        request_id.reset(token)
+
+
+def test_exceptions_keep_their_traceback() -> None:
+    made = record()
+    try:
+        raise KeyError("missing")
+    except KeyError:
+        made.exc_info = sys.exc_info()
+    assert "KeyError: 'missing'" in orjson.loads(JsonFormatter().format(made))["exception"]
