@@ -26,11 +26,8 @@ _OWN = {
     # Threads would not survive a fork.
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
-    # Each arena reserves 64 MiB of the address space that a decoder is kept to. Frames come and
-    # go: memory that is kept for the next one need not be faulted in again.
+    # Each arena reserves 64 MiB of the address space that a decoder is kept to.
     "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 28),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
 }
 
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+
+MOST_THREADS = 4
+
+
+def decoding_threads() -> int:
+    """Threads for one decoder on this machine: one for every four cores, at most four.
+
+    The network needs the cores more than the decoder does, and on few of them a second thread
+    only adds a frame of delay.
+    """
+    return max(1, min(MOST_THREADS, (os.cpu_count() or 1) // 4))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from service.auth import require_key
 from service.batching import Batcher
-from service.decoding import Job
+from service.decoding import Job, decoding_threads
 from service.frames import bytes_for
 from service.lines import EVENTS, NDJSON, Names
 from service.multipart import boundary_of
@@ -92,6 +92,7 @@ class TrackQuery(DetectQuery):
             max_seconds=settings.max_video_seconds,
             frame_cpu_s=settings.decoder_frame_seconds,
             memory=settings.decoder_memory_bytes,
+            threads=decoding_threads(),
         )
 
 
@@ -106,6 +107,8 @@ class TrackQuery(DetectQuery):
             "content": {NDJSON: {}, EVENTS: {}},
         },
         **REFUSALS,
+        408: {**REFUSALS[400], "description": "The body stopped coming."},
+        507: {**REFUSALS[400], "description": "No room for a video that must be stored first."},
     },
     openapi_extra={
         "requestBody": {

@@ -5,9 +5,12 @@ Each test runs the real fork server and the real decoder.
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -34,6 +37,7 @@ from service.video_errors import (
     VideoTooLong,
 )
 from tests.service.clips import CODECS, HEIGHT, INDEX_LAST, WIDTH, clip, picture, sound, turned
+from tests.service.wire import wait_until
 
 WAIT = 30.0
 RING = bytes_for(640 * 480)
@@ -255,10 +259,6 @@ def test_the_process_is_kept_in(decoders: Decoders) -> None:
 
 
 def test_the_fork_server_imports_nothing_heavy() -> None:
-    import json
-    import subprocess
-    import sys
-
     code = "import service.forkserver, sys, json; print(json.dumps(sorted(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     imported = set(json.loads(answer.stdout))
@@ -315,6 +315,50 @@ def test_decoders_end_with_their_fork_server() -> None:
     finally:
         video.feed.close()
         video.close()
+
+
+ORPHANS = """
+import sys, time
+from service.decoders import Decoders
+from service.decoding import Job
+from service.frames import bytes_for
+from service.video import Video
+
+decoders = Decoders()
+video = Video(decoders, Job(demuxer="mov", ring_bytes=bytes_for(640 * 480)))
+print(decoders._process.pid, video.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_nothing_outlives_a_server_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", ORPHANS], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        pids = [int(pid) for pid in server.stdout.readline().split()]
+        assert len(pids) == 2
+        server.kill()
+    wait_until(lambda: not any(is_running(pid) for pid in pids))
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process and it is more than an entry nobody has asked for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_playlist_cannot_open_the_files_it_names(decoders: Decoders, tmp_path: Path) -> None:
+    # The route never forces this demuxer. Even if it did, no other file can be opened.
+    inside = tmp_path / "inside.ts"
+    inside.write_bytes(clip("mpegts", 5))
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{inside}\n#EXT-X-ENDLIST\n"
+    with closing(Video(decoders, Job(demuxer="hls", ring_bytes=RING))) as video:
+        assert video.feed is not None
+        with video.feed:
+            video.feed.sendall(playlist.encode())
+        with pytest.raises((UnreadableVideo, NoFrames)):
+            collect(video)
 
 
 def test_a_fork_server_that_died_is_replaced() -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from models.fake import FakeDetector
-from models.types import DetectOptions
+from models.types import DetectOptions, Image
 from service import backlog
+from service.batching import Batcher, Inference
 from service.decoders import Decoders
 from service.decoding import Job
+from service.errors import QueueFull
 from service.frames import bytes_for
 from service.session import FrameTracks, Session, SessionOptions
 from service.video import Video
@@ -315,6 +317,34 @@ def test_a_cancelled_session_stops_wherever_it_is() -> None:
         assert not Path(f"/proc/{video.pid}").exists()
         gate.open()
         wait_until(lambda: is_idle(app))
+
+
+class Busy:
+    """A detector whose queue is full every other time."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
+        self._asked = 0
+
+    def submit(self, image: Image, options: DetectOptions, **how: Any) -> Future[Inference]:
+        """Queue an image, or refuse it."""
+        self._asked += 1
+        if self._asked % 2:
+            raise QueueFull("the queue is full")
+        return self._batcher.submit(image, options, **how)
+
+
+def test_a_full_queue_loses_no_frame() -> None:
+    with Decoders() as decoders, serving() as (_, app):
+        video = Video(decoders, Job(demuxer="mov", ring_bytes=bytes_for(WIDTH * HEIGHT)))
+        assert video.feed is not None
+        with video.feed:
+            video.feed.sendall(clip("mp4", 12))
+        busy = Busy(app.state.models.batcher("fake"))
+        options = SessionOptions(DetectOptions())
+        session = Session("busy", video, busy, make_tracker("sort"), None, options)
+        frames = [said.number for said in session.run() if isinstance(said, FrameTracks)]
+    assert frames == list(range(12))
 
 
 class Gone(Exception):
