@@ -1,0 +1,173 @@
+"""The FCN detector behind the Detector protocol: any image size, all objects in one look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.detector import detect_options
+from models.errors import InvalidInput
+from models.fcn_grid import decode_boxes
+from models.nms import batched_nms
+from models.preprocess import Letterbox, check_image
+from models.runtime import Runtime
+from models.types import Detections, DetectOptions, Image
+from models.yolo import PreparedImage
+
+_INPUT_STRIDE = 32
+"""Sides of the input are multiples of the backbone's coarsest stride."""
+
+
+class RawGrid(NamedTuple):
+    """The answer for one image; see `models.fcn_network.FcnAnswer`."""
+
+    logits: NDArray[np.float32]
+    objectness: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+
+
+class FcnDetector:
+    """An FCN network with what goes before and after it; a `models.detector.Detector`.
+
+    The score of a detection is its objectness times the probability of its class.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the catalogue.
+    names : mapping of int to str
+        Its classes.
+    network : Runtime
+        Runs a `models.fcn_network.FcnNetwork`. It is taken over: `close` closes it.
+    stride : int
+        Pixels of the input from one cell to the next.
+    imgsz : int
+        Side of the input unless another is asked for.
+    """
+
+    task = "detect"
+
+    def __init__(
+        self,
+        name: str,
+        names: Mapping[int, str],
+        network: Runtime,
+        *,
+        stride: int = 16,
+        imgsz: int = 640,
+    ) -> None:
+        self.name = name
+        self.names = names
+        self.stride = stride
+        self.imgsz = imgsz
+        self.runtime = network.name
+        self.device = network.device
+        self.slots = network.slots
+        self.max_batch = network.max_batch
+        self._network = network
+
+    def preprocess(self, image: Image, imgsz: int | None = None) -> PreparedImage:
+        """Letterbox an image, padded to the stride alone. Any thread.
+
+        Raises
+        ------
+        InvalidInput
+            Not a uint8 image [H, W, 3], or an ``imgsz`` below 1.
+        """
+        height, width, _ = check_image(image).shape
+        side = self.imgsz if imgsz is None else imgsz
+        letterbox = Letterbox.fit((height, width), side, stride=_INPUT_STRIDE)
+        return PreparedImage(letterbox.apply(image), letterbox)
+
+    def start(self, batch: Sequence[PreparedImage]) -> Future[list[RawGrid]]:
+        """Begin the forward of images of one input size. The owner's thread alone.
+
+        Raises
+        ------
+        InvalidInput
+            No image, or inputs of several sizes.
+        """
+        keys = {prepared.key for prepared in batch}
+        if len(keys) != 1:
+            raise InvalidInput(f"batch: expected images of one input size, got {sorted(keys)}")
+        answer: Future[list[RawGrid]] = Future()
+
+        def finish(outputs: Future[list[NDArray[Any]]]) -> None:
+            try:
+                answer.set_result(
+                    [RawGrid(*heads) for heads in zip(*outputs.result(), strict=True)]
+                )
+            except Exception as error:  # whatever failed belongs to the one who waits
+                answer.set_exception(error)
+
+        pixels = np.stack([prepared.data for prepared in batch])
+        self._network.start(pixels).add_done_callback(finish)
+        return answer
+
+    def postprocess(
+        self, raw: RawGrid, prepared: PreparedImage, options: DetectOptions
+    ) -> Detections:
+        """Read the detections of one image from the grid. Any thread."""
+        objectness = _sigmoid(raw.objectness[0])
+        # No score is above its objectness, so most cells are done with here.
+        rows, columns = np.nonzero(objectness >= options.conf)
+        shares = _softmax(raw.logits[:, rows, columns].T)
+        classes = shares.argmax(axis=1).astype(np.int32)
+        scores = objectness[rows, columns] * shares.max(axis=1, initial=0)
+        keep = scores >= options.conf
+        if options.classes is not None:
+            keep &= np.isin(classes, list(options.classes))
+        rows, columns, classes, scores = rows[keep], columns[keep], classes[keep], scores[keep]
+        boxes = decode_boxes(raw.boxes[:, rows, columns].T, columns, rows, self.stride)
+        groups = np.zeros_like(classes) if options.agnostic else classes
+        kept = batched_nms(boxes, scores, groups, options.iou)[: options.max_det]
+        found = prepared.letterbox.to_image(boxes[kept])
+        return Detections(found, scores[kept], classes[kept], self.names)
+
+    def predict(
+        self,
+        images: Sequence[Image],
+        *,
+        conf: float = 0.25,
+        iou: float = 0.7,
+        classes: Sequence[str | int] | None = None,
+        max_det: int = 300,
+        agnostic: bool = False,
+        imgsz: int | None = None,
+    ) -> list[Detections]:
+        """Detections of each image, in order. The owner's thread alone.
+
+        Parameters and errors are those of `models.yolo.YoloDetector.predict`.
+        """
+        options = detect_options(
+            self.names, conf=conf, iou=iou, classes=classes, max_det=max_det, agnostic=agnostic
+        )
+        if not len(images):
+            raise InvalidInput("images: expected at least one uint8 array [H, W, 3], got none")
+        found = []
+        for image in images:
+            prepared = self.preprocess(image, imgsz)
+            (raw,) = self.start([prepared]).result()
+            found.append(self.postprocess(raw, prepared, options))
+        return found
+
+    def close(self) -> None:
+        """Give back the memory of the network. The detector cannot be used afterwards."""
+        self._network.close()
+
+
+def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    # As a hyperbolic tangent it overflows for no value.
+    answer: NDArray[np.float32] = 0.5 * (1 + np.tanh(0.5 * values))
+    return answer
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shares of each row of [M, K]."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    answer: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    return answer
