@@ -1,9 +1,10 @@
-"""Appearance by a network: crops in, one unit row a crop out, on any runtime that reads ONNX.
+"""Appearance by a network: crops in, one unit row a crop out, on any runtime.
 
 The normalisation of the pixels is part of the exported network, so that crops go in as the bytes
-they are. The rows of a box do not depend on the boxes that come with it: every forward takes
-either `CHUNK` crops or one, and the runtimes give a crop the same numbers, bit for bit, at both
-sizes (held by a test). So the same frame and boxes give the same rows whatever else runs.
+they are. The row of a box does not depend on the boxes that come with it: every forward takes
+either `CHUNK` crops or one, and OpenVINO and ONNX Runtime give a crop the same numbers, bit for
+bit, at both sizes; torch does not and gets full chunks alone. A test holds this. So the same frame
+and boxes give the same rows whatever else runs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models import catalog
 from models.embed_crops import cut_crops, unit_rows
 from models.errors import ModelError
-from models.runtime import load_runtime
+from models.runtime import Runtime, check_settings, choose_runtime, load_runtime
 from models.types import Image
 
 CHUNK = 8
@@ -60,7 +61,7 @@ class NetworkEmbedder:
     ----------
     name : str
         A key of `RECIPES`.
-    runtime : {"auto", "openvino", "onnx"}
+    runtime : {"auto", "openvino", "onnx", "torch"}
         What runs it.
     threads : int or None
         CPU threads; None takes all cores.
@@ -85,25 +86,29 @@ class NetworkEmbedder:
         self.name = name
         self._recipe = RECIPES[name]
         self.dim = self._recipe.dim
-        self._runtime = load_runtime(exported(name), runtime, threads, precision)
+        self._runtime = _load(exported(name), runtime, threads, precision)
         self._starting = Lock()
 
     def __call__(self, image: Image, boxes: ArrayLike) -> NDArray[np.float32]:
         """Unit rows float32 [N, dim] for boxes [N, 4] x1, y1, x2, y2 in pixels of the image."""
         crops = cut_crops(image, boxes, self._recipe.height, self._recipe.width)
-        rows = np.empty((len(crops), self.dim), np.float32)
-        whole = len(crops) - len(crops) % CHUNK
-        starts = [*range(0, whole, CHUNK), *range(whole, len(crops))]
-        ends = [*starts[1:], len(crops)]
+        if not len(crops):
+            return np.empty((0, self.dim), np.float32)
         # A runtime takes new work from one thread at a time, and answers any number.
         with self._starting:
-            parts = [
-                self._runtime.start(crops[start:end])
-                for start, end in zip(starts, ends, strict=False)
-            ]
-        for start, end, part in zip(starts, ends, parts, strict=False):
-            rows[start:end] = part.result()[0]
-        return unit_rows(rows)
+            parts = [self._runtime.start(batch) for batch in self._batches(crops)]
+        rows = np.concatenate([part.result()[0] for part in parts])
+        return unit_rows(rows[: len(crops)])
+
+    def _batches(self, crops: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+        whole = len(crops) - len(crops) % CHUNK
+        batches = [crops[start : start + CHUNK] for start in range(0, whole, CHUNK)]
+        rest = crops[whole:]
+        if len(rest) and self._runtime.name == "torch":
+            padded = np.zeros((CHUNK, *rest.shape[1:]), np.uint8)
+            padded[: len(rest)] = rest
+            return [*batches, padded]
+        return [*batches, *rest[:, None]]
 
     def close(self) -> None:
         """Give back the memory of the network."""
@@ -134,6 +139,17 @@ def exported(name: str) -> Path:
     except OSError as error:
         raise ModelError(f"{name}: cannot export to {path} ({error})") from error
     return path
+
+
+def _load(path: Path, runtime: str, threads: int | None, precision: str) -> Runtime:
+    check_settings(threads, precision)
+    chosen, _ = choose_runtime(runtime, "cpu")
+    if chosen != "torch":
+        return load_runtime(path, chosen, threads, precision)
+    from models.onnx_module import OnnxModule
+    from models.runtime.torch import TorchRuntime
+
+    return TorchRuntime(OnnxModule(path), threads=threads, precision=precision)
 
 
 def _write(model: onnx.ModelProto, path: Path) -> None:

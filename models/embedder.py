@@ -73,7 +73,7 @@ def load_embedder(
     ----------
     name : {"auto", "osnet-x0.25", "mobilenet", "colour"}
         Which one. ``auto`` falls back to ``colour``, with a warning in the log.
-    runtime : {"auto", "openvino", "onnx"}
+    runtime : {"auto", "openvino", "onnx", "torch"}
         What runs a network.
     threads : int or None
         CPU threads of a network; None takes all cores.

@@ -32,8 +32,13 @@ def photograph() -> NDArray[np.uint8]:
     scope="module",
     params=[
         pytest.param((name, runtime), id=f"{name}-{runtime}", marks=pytest.mark.weights)
-        for name in ("osnet-x0.25", "mobilenet")
-        for runtime in ("openvino", "onnx")
+        for name, runtime in (
+            ("osnet-x0.25", "openvino"),
+            ("osnet-x0.25", "onnx"),
+            ("osnet-x0.25", "torch"),
+            ("mobilenet", "openvino"),
+            ("mobilenet", "onnx"),
+        )
     ]
     + [pytest.param(("colour", "auto"), id="colour")],
 )
@@ -74,28 +79,28 @@ def test_a_box_without_a_pixel_has_a_row_too(
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16, 21])
 def test_a_row_does_not_depend_on_the_other_boxes(
-    count: int, embedder: Embedder, photograph: NDArray[np.uint8]
+    embedder: Embedder, photograph: NDArray[np.uint8]
 ) -> None:
-    everything = boxes(21)
-    alone = np.concatenate([embedder(photograph, box[None]) for box in everything[:count]])
-    np.testing.assert_array_equal(embedder(photograph, everything[:count]), alone)
-    backwards = embedder(photograph, everything[:count][::-1])
+    everything = boxes(9)
+    alone = np.concatenate([embedder(photograph, box[None]) for box in everything])
+    for count in (1, 2, 7, 8, 9):
+        np.testing.assert_array_equal(embedder(photograph, everything[:count]), alone[:count])
+    backwards = embedder(photograph, everything[::-1])
     np.testing.assert_array_equal(backwards[::-1], alone)
 
 
 def test_threads_at_once_get_what_each_gets_alone(
     embedder: Embedder, photograph: NDArray[np.uint8]
 ) -> None:
-    wanted = [boxes(5 + thread, seed=thread) for thread in range(4)]
+    wanted = [boxes(3 + 3 * thread, seed=thread) for thread in range(3)]
     alone = [embedder(photograph, each) for each in wanted]
     together: dict[int, list[FLOAT]] = {}
     barrier = threading.Barrier(len(wanted), timeout=30)
 
     def work(number: int) -> None:
         barrier.wait()
-        together[number] = [embedder(photograph, wanted[number]) for _ in range(3)]
+        together[number] = [embedder(photograph, wanted[number]) for _ in range(2)]
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(len(wanted))]
     for thread in threads:
@@ -103,7 +108,7 @@ def test_threads_at_once_get_what_each_gets_alone(
     for thread in threads:
         thread.join(60)
     for number, expected in enumerate(alone):
-        assert len(together[number]) == 3
+        assert len(together[number]) == 2
         for rows in together[number]:
             np.testing.assert_array_equal(rows, expected)
 
@@ -155,6 +160,23 @@ def test_the_middle_of_a_box_counts_more_than_its_edges() -> None:
     rows = embed(middle, whole)[0]
     assert rows @ red > rows @ blue + 0.3
     assert embed(edges, whole)[0] @ blue == pytest.approx(1)
+
+
+# Of networks
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("name", ["osnet-x0.25", "mobilenet"])
+def test_every_runtime_gives_nearly_the_same_rows(name: str, photograph: NDArray[np.uint8]) -> None:
+    if catalog.locate(name) is None:
+        pytest.skip(f"{catalog.entry(name).file} is not here: trackline models pull {name}")
+    rows = []
+    for runtime in ("onnx", "openvino", "torch"):
+        embed = load_embedder(name, runtime, precision="f32")
+        rows.append(embed(photograph, boxes(5)))
+        embed.close()
+    np.testing.assert_allclose(rows[1], rows[0], atol=1e-4)
+    np.testing.assert_allclose(rows[2], rows[0], atol=1e-4)
 
 
 # By name
