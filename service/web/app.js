@@ -32,6 +32,8 @@ function place(file) {
     element.removeAttribute("src");
     element.hidden = element !== medium;
   }
+  $("blank").hidden = true;
+  $("scrubbing").hidden = true;
   medium.src = URL.createObjectURL(file);
   $("invite").hidden = true;
   $("view").hidden = false;
@@ -40,8 +42,23 @@ function place(file) {
   return isVideo;
 }
 
+// A video that this browser has no decoder for: its objects are drawn on a blank ground instead.
+function withoutPicture() {
+  if (shown?.kind !== "video" || !shown.width) return;
+  $("video").hidden = true;
+  $("blank").hidden = false;
+  $("blank").style.aspectRatio = `${shown.width} / ${shown.height}`;
+  $("scrubbing").hidden = false;
+}
+
+function stage() {
+  if (shown.kind === "image") return $("image");
+  return $("blank").hidden ? $("video") : $("blank");
+}
+
 function currentFrame() {
   const { frames } = shown;
+  if (!$("blank").hidden) return Math.min(Number($("scrub").value), frames.length - 1);
   const time = $("video").currentTime + FRAME_SLACK;
   let low = 0;
   let high = frames.length - 1;
@@ -56,11 +73,11 @@ function currentFrame() {
 function draw() {
   if (!shown || !shown.width) return;
   if (shown.kind === "image") {
-    const view = fit($("overlay"), $("image"), shown.width, shown.height);
+    const view = fit($("overlay"), stage(), shown.width, shown.height);
     drawObjects(view, shown.objects.filter(wanted));
   } else if (shown.frames.length) {
     const index = currentFrame();
-    const view = fit($("overlay"), $("video"), shown.width, shown.height);
+    const view = fit($("overlay"), stage(), shown.width, shown.height);
     drawTrails(view, shown.frames, index, wanted);
     drawObjects(view, shown.frames[index].objects.filter(wanted));
   }
@@ -75,7 +92,7 @@ function hold() {
 }
 
 function follow() {
-  if (!shown || shown.kind !== "video") return;
+  if (!shown || shown.kind !== "video" || !$("blank").hidden) return;
   hold();
   draw();
   const again = $("video").requestVideoFrameCallback;
@@ -189,6 +206,12 @@ function progressed(header) {
   say(`Frame ${done}${header.frames ? ` of ${header.frames}` : ""}, ${counted(shown.tracks.size, "track")}`);
 }
 
+function scrubTo(frame) {
+  $("scrub").max = frame;
+  $("scrub").value = frame;
+  draw();
+}
+
 async function track(file, signal) {
   shown = { kind: "video", frames: [], tracks: new Map(), ended: false };
   $("progress").hidden = false;
@@ -201,7 +224,9 @@ async function track(file, signal) {
     if (line.type === "header") {
       header = line;
       Object.assign(shown, { width: line.width, height: line.height });
-      video.play().catch(() => say("This browser cannot play the video; its tracks are listed."));
+      if (video.error) withoutPicture();
+      // A player that is stopped or has no decoder says so by its own means.
+      video.play().catch(() => undefined);
       follow();
     } else if (line.type === "frame") {
       remember(line);
@@ -210,6 +235,7 @@ async function track(file, signal) {
         painted = performance.now();
         progressed(header);
         list();
+        if (!$("blank").hidden) scrubTo(shown.frames.length - 1);
       }
     } else if (line.type === "error") {
       throw new Problem(line.message);
@@ -219,6 +245,7 @@ async function track(file, signal) {
     }
   }
   list();
+  if (!$("blank").hidden) scrubTo(shown.frames.length - 1);
   if (!shown.ended) throw new Problem("The stream was cut before its end.");
 }
 
@@ -262,6 +289,8 @@ $("conf").addEventListener("input", () => {
 });
 $("shown").addEventListener("change", () => { draw(); list(); });
 $("video").addEventListener("seeked", draw);
+$("video").addEventListener("error", withoutPicture);
+$("scrub").addEventListener("input", draw);
 window.addEventListener("resize", draw);
 for (const type of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(type, (event) => {

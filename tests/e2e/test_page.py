@@ -92,6 +92,18 @@ def test_a_videos_tracks_are_listed_and_drawn(page: sync_api.Page, tmp_path: Pat
     assert painted(page) > 500
 
 
+def test_a_video_that_the_browser_cannot_play_is_still_drawn(
+    page: sync_api.Page, tmp_path: Path
+) -> None:
+    path = tmp_path / "moving.avi"
+    path.write_bytes(clip("avi", 30))
+    page.locator("#file").set_input_files(path)
+    sync_api.expect(page.locator("#message")).to_contain_text("30 frames, 2 tracks")
+    sync_api.expect(page.locator("#scrub")).to_be_visible()
+    assert page.locator("#scrub").input_value() == "29"
+    assert painted(page) > 500
+
+
 def test_what_is_no_picture_is_refused_in_plain_words(page: sync_api.Page, tmp_path: Path) -> None:
     path = tmp_path / "notes.png"
     path.write_text("no picture at all")
