@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HTTP_CODES = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}
+STREAM_GRACE = 0.8  # of the time to shut down, in which running streams may end by themselves
 KEY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -81,7 +82,8 @@ def create_app(
     state.decoders = Decoders()
     state.sessions = Sessions(settings.max_sessions)
     state.shutdown = Shutdown()
-    state.shutdown.on_begin(state.sessions.shut_down)
+    grace = STREAM_GRACE * settings.shutdown_seconds
+    state.shutdown.on_begin(lambda: state.sessions.shut_down(grace))
     _add_routes(app)
     _add_middleware(app, settings)
     app.add_exception_handler(TracklineError, _on_our_error)

@@ -260,15 +260,20 @@ class ModelThread:
             self._refuse(State.FAILED, "its last forward failed")
             fail([self.loaded], as_ours(error, "the first forward failed"))
             self._probe_in(self._settings.probe_seconds)
-        elif len(flight.items) > 1:
-            with self._wake:
-                if memory:
-                    self.max_batch = len(flight.items) // 2
-                self._again.extend(halves(flight.items))
-                self._wake.notify_all()
-        else:
+        elif len(flight.items) == 1 or not self._try_again(flight.items, memory):
             fail([item.future for item in flight.items], as_ours(error, "the model failed"))
             self._probe_in(0)
+
+    def _try_again(self, items: list[Item], memory: bool) -> bool:
+        """Queue the halves of a failed batch; False where nothing is started any more."""
+        with self._wake:
+            if self.state is not State.READY:
+                return False
+            if memory:
+                self.max_batch = len(items) // 2
+            self._again.extend(halves(items))
+            self._wake.notify_all()
+        return True
 
     def _probe_in(self, seconds: float) -> None:
         with self._wake:

@@ -180,3 +180,31 @@ def test_a_model_whose_first_forward_fails_says_so_and_is_tried_again(gate: Gate
         until(lambda: batcher.state is State.READY)
     finally:
         batcher.close()
+
+
+def test_a_batch_that_fails_while_the_model_is_closed_leaves_nobody_waiting(
+    make: Make, gate: Gate
+) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    def fail_late(batch: Sequence[FakePrepared]) -> None:
+        gate(batch)
+        if len(batch) == 2:
+            entered.set()
+            assert release.wait(WAIT)
+            raise RuntimeError("late failure")
+
+    batcher = make(FakeDetector(fail_late))
+    hold(gate, batcher)
+    pair = submit_all(batcher, [2, 3])
+    gate.open()
+    assert entered.wait(WAIT)
+    closer = threading.Thread(target=batcher.close)
+    closer.start()
+    until(lambda: batcher.state is State.CLOSED)
+    release.set()
+    for future in pair:
+        with pytest.raises(ModelError):
+            future.result(WAIT)
+    closer.join(WAIT)
+    assert not closer.is_alive()
