@@ -7,7 +7,7 @@ CPU, so its detections never depend on what else is in flight.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,9 +56,13 @@ class YoloDetector:
         How its answers are read.
     network : Runtime
         What runs it. It is taken over: `close` closes it.
+    thinned : bool
+        The network is a `models.yolo_network.BestAnchors`.
     """
 
-    def __init__(self, name: str, spec: HeadSpec, network: Runtime) -> None:
+    def __init__(
+        self, name: str, spec: HeadSpec, network: Runtime, *, thinned: bool = False
+    ) -> None:
         self.name = name
         self.spec = spec
         self.names = spec.names
@@ -68,6 +72,8 @@ class YoloDetector:
         self.device = network.device
         self.slots = network.slots
         self.max_batch = network.max_batch
+        masks = ("coefficients", "prototypes") if spec.task == "segment" else ()
+        self._outputs = ("features", "logits", *masks, *(("anchors",) if thinned else ()))
         self._network = network
 
     def preprocess(self, image: Image, imgsz: int | None = None) -> PreparedImage:
@@ -99,7 +105,8 @@ class YoloDetector:
 
         def finish(outputs: Future[list[NDArray[Any]]]) -> None:
             try:
-                answer.set_result(_split(outputs.result(), count))
+                arrays = dict(zip(self._outputs, outputs.result(), strict=True))
+                answer.set_result([_row(arrays, row) for row in range(count)])
             except Exception as error:  # whatever failed belongs to the one who waits
                 answer.set_exception(error)
 
@@ -126,7 +133,7 @@ class YoloDetector:
         detections = Detections(boxes, found.scores, found.classes, self.names)
         if raw.coefficients is None or raw.prototypes is None:
             return detections, []
-        coefficients = raw.coefficients[:, found.anchors].T
+        coefficients = raw.coefficients[:, found.columns].T
         masks = object_masks(coefficients, raw.prototypes, boxes, prepared.letterbox)
         seen = [row for row, mask in enumerate(masks) if mask.inside.any()]
         masks = [masks[row] for row in seen]
@@ -224,15 +231,19 @@ def load_yolo(
 def _load_torch(name: str, device: str, threads: int | None, precision: str) -> YoloDetector:
     """The detector as a torch module, without an export."""
     weights = catalog.fetch(name)
+    from models.runtime.cuda import CudaRuntime
     from models.runtime.torch import TorchRuntime
-    from models.yolo_network import load_checkpoint
+    from models.yolo_network import BestAnchors, load_checkpoint
 
     network = load_checkpoint(weights)
+    if device == "cuda":
+        runtime = CudaRuntime(BestAnchors(network), precision=precision)
+        return YoloDetector(name, network.spec, runtime, thinned=True)
     return YoloDetector(
         name, network.spec, TorchRuntime(network, threads=threads, precision=precision)
     )
 
 
-def _split(outputs: list[NDArray[Any]], count: int) -> list[RawHead]:
-    """The answer of each image of a batch."""
-    return [RawHead(*(output[row] for output in outputs)) for row in range(count)]
+def _row(arrays: Mapping[str, NDArray[Any]], row: int) -> RawHead:
+    """The answer of one image of a batch."""
+    return RawHead(**{name: array[row] for name, array in arrays.items()})

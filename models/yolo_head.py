@@ -85,27 +85,30 @@ class RawHead:
         Weights of the mask prototypes, where the network segments.
     prototypes : [M, h, w] or None
         Mask prototypes at a quarter of the input's resolution.
+    anchors : [A] or None
+        Which anchors the columns are of, where they are not simply all of them.
     """
 
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
     coefficients: NDArray[np.float32] | None = None
     prototypes: NDArray[np.float32] | None = None
+    anchors: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Decoded boxes [N, 4] xyxy in the input's pixels, best first, and the anchors they are of."""
+    """Decoded boxes [N, 4] xyxy in the input's pixels, best first, and their columns in the raw."""
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     classes: NDArray[np.int32]
-    anchors: NDArray[np.intp]
+    columns: NDArray[np.intp]
 
     def take(self, rows: NDArray[np.intp]) -> Candidates:
         """The rows that are given, in that order."""
         return Candidates(
-            self.boxes[rows], self.scores[rows], self.classes[rows], self.anchors[rows]
+            self.boxes[rows], self.scores[rows], self.classes[rows], self.columns[rows]
         )
 
 
@@ -117,24 +120,24 @@ def candidates(
     An end-to-end head may name several classes for one anchor; the others count by their best.
     """
     floor = logit(options.conf)
-    best = raw.logits.max(axis=0)
-    anchors = np.flatnonzero(best > floor)
-    logits = raw.logits[:, anchors]
+    columns = np.flatnonzero(raw.logits.max(axis=0) > floor)
+    logits = raw.logits[:, columns]
     if spec.end_to_end:
-        classes, columns = np.nonzero(logits > floor)
+        classes, hits = np.nonzero(logits > floor)
     else:
-        classes, columns = logits.argmax(axis=0), np.arange(len(anchors))
+        classes, hits = logits.argmax(axis=0), np.arange(len(columns))
     if options.classes is not None:
         wanted = np.isin(classes, list(options.classes))
-        classes, columns = classes[wanted], columns[wanted]
-    values = logits[classes, columns]
+        classes, hits = classes[wanted], hits[wanted]
+    values = logits[classes, hits]
     order = np.argsort(-values, kind="stable")[:MAX_CANDIDATES]
-    picked = anchors[columns[order]]
+    columns = columns[hits[order]]
+    anchors = columns if raw.anchors is None else raw.anchors[columns].astype(np.intp)
     return Candidates(
-        boxes=decode(raw.features[:, picked], picked, spec, input_size),
+        boxes=decode(raw.features[:, columns], anchors, spec, input_size),
         scores=sigmoid(values[order]),
         classes=classes[order].astype(np.int32),
-        anchors=picked,
+        columns=columns,
     )
 
 

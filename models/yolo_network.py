@@ -60,6 +60,39 @@ class YoloNetwork(nn.Module):
         return answer
 
 
+class BestAnchors(nn.Module):
+    """A `YoloNetwork` that answers only the anchors which may have found something.
+
+    What has to leave a device is then a tenth. Behind the network's outputs, without those of the
+    other anchors, comes the number [B, K] of each anchor that is left.
+
+    Parameters
+    ----------
+    network : YoloNetwork
+        Its answer is thinned.
+    count : int
+        Most anchors of one image, those with the highest score of any class.
+    """
+
+    def __init__(self, network: YoloNetwork, count: int = 1024) -> None:
+        super().__init__()
+        self.network = network
+        self.count = count
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """The thinned answer to a batch of pixels."""
+        features, logits, *masks = self.network(pixels)
+        best = logits.amax(dim=1)
+        anchors = best.topk(min(self.count, best.shape[1]), dim=1).indices
+        thinned = [_at(output, anchors) for output in (features, logits, *masks[:1])]
+        return *thinned, *masks[1:], anchors
+
+
+def _at(output: Tensor, anchors: Tensor) -> Tensor:
+    """The columns [B, C, K] of an output [B, C, A] at anchors [B, K]."""
+    return output.gather(2, anchors[:, None].expand(-1, output.shape[1], -1))
+
+
 class _Undecoded(nn.Module):
     """A detection head without the last layer of its boxes, which is read from features later."""
 

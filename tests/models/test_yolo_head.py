@@ -93,7 +93,7 @@ def test_only_what_exceeds_the_confidence_is_a_candidate_best_first() -> None:
     found = candidates(
         raw({(0, 3): 0.6, (1, 7): 0.9, (2, 5): 0.2}), spec(), INPUT, DetectOptions(conf=0.25)
     )
-    np.testing.assert_array_equal(found.anchors, [7, 3])
+    np.testing.assert_array_equal(found.columns, [7, 3])
     np.testing.assert_array_equal(found.classes, [1, 0])
     np.testing.assert_allclose(found.scores, [0.9, 0.6], rtol=1e-5)
 

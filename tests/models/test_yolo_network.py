@@ -65,7 +65,7 @@ def test_decoded_answer_is_that_of_the_model_itself(name: str, tmp_path: Path) -
     if not spec.end_to_end:
         half = boxes[:, 2:] / 2
         boxes = torch.cat([boxes[:, :2] - half, boxes[:, :2] + half], dim=1)
-    np.testing.assert_allclose(found.boxes, boxes.numpy()[found.anchors], rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(found.boxes, boxes.numpy()[found.columns], rtol=1e-3, atol=1e-2)
     assert spec.imgsz == 320
     assert spec.names == {0: "0", 1: "1", 2: "2"}
     assert spec.task == ("segment" if name in SEGMENTING else "detect")
