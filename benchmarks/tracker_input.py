@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.boxes import box_iou
-from tracker import refine
 from tracker.mot import BOX, FRAME, ID, SCORE, Rows, read_mot, to_rows
+from tracker.refine import refine
 from tracker.types import Tracker, Tracks
 
 SEQUENCES = ("TUD-Campus", "TUD-Stadtmitte", "KITTI-17", "PETS09-S2L1")

@@ -29,10 +29,10 @@ from benchmarks import one_thread
 from benchmarks.tracker_input import READY, SEQUENCES, load, refined, track
 from benchmarks.tracker_speed import MEASURED, WARM_UP, measure, summary
 from benchmarks.tracker_stream import save
-from tracker import refine
 from tracker.evaluate import COMBINED, Scores, evaluate
 from tracker.mot import Rows, read_mot
 from tracker.presets import make_tracker
+from tracker.refine import refine
 from tracker.types import Tracker
 
 WORKER = Path(__file__).with_name("tracker_peer_worker.py")

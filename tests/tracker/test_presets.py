@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import islice, pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -122,6 +123,25 @@ def test_bot_sort_tells_neighbours_apart_by_their_looks() -> None:
 
     assert change_places([RED, BLUE]) == {1: 110, 2: 100}
     assert change_places(None) == {1: 100, 2: 110}
+
+
+def test_bot_sort_takes_a_jump_of_the_camera_out() -> None:
+    rng = np.random.default_rng(2)
+    ground = cv2.resize(rng.integers(0, 255, (60, 160), np.uint8), (1280, 480))
+
+    def after_a_jump(with_frames: bool) -> set[int]:
+        tracker = BoTSort()
+        last: set[int] = set()
+        for t in range(20):
+            shift = 0 if t < 10 else 30 * (t - 10)
+            view = np.repeat(ground[:, 200 + shift : 840 + shift, None], 3, axis=2)
+            boxes = [box(400 - shift), box(420 - shift, top=300)]
+            answer = tracker.update(boxes, [0.9, 0.9], frame=view if with_frames else None)
+            last = set(answer.ids.tolist())
+        return last
+
+    assert after_a_jump(with_frames=True) == {1, 2}
+    assert after_a_jump(with_frames=False) != {1, 2}
 
 
 @pytest.mark.parametrize("make", ALL)

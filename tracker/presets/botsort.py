@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracker.camera import CameraMotion
 from tracker.gallery import blend, cosine_distances
 from tracker.kalman import BoxFilter
 from tracker.observation import Observation
@@ -36,7 +37,8 @@ class BoTSort(ByteTrack):
     """ByteTrack with width and height in the filter and appearance where boxes are near.
 
     A sure pair costs the less of the two: one less IoU times confidence, or half of the cosine
-    distance (equations 12 and 13).
+    distance (equations 12 and 13). Where frames are given, the motion of the camera is taken out
+    of every track before the association (section 3.2).
 
     Parameters
     ----------
@@ -52,6 +54,16 @@ class BoTSort(ByteTrack):
     def _clear(self) -> None:
         super()._clear()
         self._embeddings: Embeddings = np.zeros((0, 0), np.float32)
+        self._camera = CameraMotion()
+
+    def _predict(self, observation: Observation, dt: float) -> None:
+        super()._predict(observation, dt)
+        if observation.frame is not None:
+            affine = self._camera.estimate(observation.frame, observation.boxes)
+            tracks = self._tracks
+            tracks["mean"], tracks["covariance"] = self._filter.warp(
+                tracks["mean"], tracks["covariance"], affine
+            )
 
     def _correct(
         self, rows: Integer, found: Integer, observation: Observation, measured: Float
