@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from models import load_detector, load_embedder
 from models.detector import detect_options
+from models.errors import InvalidInput
 from service import lines
 from service.batching import Batcher
 from service.decoders import Decoders
+from service.recorder import Recorder
 from service.session import FrameTracks, Session, SessionOptions
 from service.settings import Settings
-from service.video import VideoInfo
+from service.video import VideoEnd, VideoInfo
 from service.video_file import open_video
 from tracker.presets import make_tracker
 
 NO_EMBEDDER = "none"
+
+Items: TypeAlias = Iterator[VideoInfo | FrameTracks | VideoEnd]
+"""What a session says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class Request:
         Name of an embedder, ``auto``, or ``none``.
     delay : int
         Frames by which the answers are held back to be smoothed.
+    refine : bool
+        Link and smooth the tracks once all are known; nothing is answered before.
     """
 
     video: Path
@@ -52,10 +59,13 @@ class Request:
     tracker: str = "deepsort"
     embedder: str = "auto"
     delay: int = 0
+    refine: bool = False
 
 
 @contextmanager
-def follow(request: Request, decoders: Decoders) -> Iterator[Iterator[dict[str, Any]]]:
+def follow(
+    request: Request, decoders: Decoders, watch: Callable[[Items], Items] = iter
+) -> Iterator[Iterator[dict[str, Any]]]:
     """Load what is asked for and start on the file; gives the messages of its track stream.
 
     Parameters
@@ -64,13 +74,18 @@ def follow(request: Request, decoders: Decoders) -> Iterator[Iterator[dict[str, 
         What is to be followed.
     decoders : Decoders
         Where the decoder process comes from.
+    watch : callable
+        Passes on what the session says, and may count it.
 
     Raises
     ------
     TracklineError
         The file, the model, a class, the tracker or the embedder cannot be used.
     """
+    if request.refine and request.delay:
+        raise InvalidInput("refine and delay both smooth the tracks: give one of them")
     tracker = make_tracker(request.tracker, delay=request.delay)
+    recorder = Recorder(tracker) if request.refine else None
     embedder = None if request.embedder == NO_EMBEDDER else load_embedder(request.embedder)
     name = NO_EMBEDDER if embedder is None else embedder.name
     batcher = Batcher(
@@ -82,15 +97,17 @@ def follow(request: Request, decoders: Decoders) -> Iterator[Iterator[dict[str, 
             detect_options(batcher.detector.names, conf=request.conf, classes=request.classes)
         )
         names = lines.Names("file", request.model, request.tracker, name)
-        with closing(Session("file", video, batcher, tracker, embedder, options)) as session:
-            yield _messages(names, session)
+        session = Session("file", video, batcher, recorder or tracker, embedder, options)
+        with closing(session):
+            said = watch(session.run())
+            yield _messages(names, said if recorder is None else _refined(said, recorder))
 
 
-def _messages(names: lines.Names, session: Session) -> Iterator[dict[str, Any]]:
+def _messages(names: lines.Names, said: Items) -> Iterator[dict[str, Any]]:
     began = time.monotonic()
     frames = 0
     ids: set[int] = set()
-    for item in session.run():
+    for item in said:
         if isinstance(item, VideoInfo):
             yield lines.header(names, item)
         elif isinstance(item, FrameTracks):
@@ -99,3 +116,20 @@ def _messages(names: lines.Names, session: Session) -> Iterator[dict[str, Any]]:
             yield lines.frame(item)
         else:
             yield lines.end(frames, len(ids), time.monotonic() - began, item.damaged)
+
+
+def _refined(said: Items, recorder: Recorder) -> Items:
+    """The same, but every frame after the last one, with the refined tracks."""
+    frames: list[FrameTracks] = []
+    info = None
+    for item in said:
+        if isinstance(item, FrameTracks):
+            frames.append(item)
+            continue
+        if isinstance(item, VideoInfo):
+            info = item
+        elif info is not None:
+            refined = recorder.refined((info.width, info.height), info.fps)
+            for frame, tracks in zip(frames, refined, strict=True):
+                yield replace(frame, tracks=tracks)
+        yield item

@@ -15,6 +15,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from service.local import Items
+from service.session import FrameTracks
+from service.video import VideoInfo
+
 
 def frames_bar(console: Console | None = None) -> Progress:
     """A bar that counts frames."""
@@ -34,18 +38,18 @@ def counted(items: Iterable[Any], what: str, total: int | None) -> Iterator[Any]
         yield from bar.track(items, total=total, description=what)
 
 
-def counted_stream(messages: Iterable[dict[str, Any]], what: str) -> Iterator[dict[str, Any]]:
-    """Pass the messages of a track stream on and count its frames on a bar."""
+def counted_frames(said: Items) -> Items:
+    """Pass on what a session says and count its frames on a bar."""
     with frames_bar() as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task("tracking", total=None)
         frames = 0
-        for message in messages:
-            if message["type"] == "header":
-                bar.update(task, total=message["frames"])
-            elif message["type"] == "frame":
+        for item in said:
+            if isinstance(item, VideoInfo):
+                bar.update(task, total=item.frames)
+            elif isinstance(item, FrameTracks):
                 frames += 1
                 bar.advance(task)
             else:
                 # Containers may promise a frame more or less than they hold.
                 bar.update(task, total=frames)
-            yield message
+            yield item

@@ -41,18 +41,21 @@ def track(
     save_video: Annotated[
         Path | None, typer.Option(help="Also write an MP4 with boxes, IDs and trails.")
     ] = None,
+    refine: Annotated[
+        bool, typer.Option("--refine", help="Link and smooth the tracks once all are known.")
+    ] = False,
 ) -> None:
     """Follow the objects of a video."""
     from service import local
     from service.annotate import annotate_video
-    from service.cli.progress import counted, counted_stream
+    from service.cli.progress import counted, counted_frames
     from service.decoders import Decoders
 
-    request = local.Request(video, model, conf, split(classes), tracker, embedder, delay)
+    request = local.Request(video, model, conf, split(classes), tracker, embedder, delay, refine)
     frames: list[dict[str, Any]] = []
     with Decoders() as decoders:
-        with local.follow(request, decoders) as messages, _sink(output) as sink:
-            for message in write(sink, counted_stream(messages, "tracking"), output_format):
+        with local.follow(request, decoders, counted_frames) as messages, _sink(output) as sink:
+            for message in write(sink, messages, output_format):
                 if save_video is not None and message["type"] == "frame":
                     frames.append(message)
         if save_video is not None:

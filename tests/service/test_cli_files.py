@@ -98,3 +98,17 @@ def test_a_failure_is_one_line_and_status_1(arguments: tuple[str, ...], said: st
 )
 def test_wrong_usage_is_status_2(arguments: tuple[str, ...]) -> None:
     assert trackline(*arguments).returncode == 2
+
+
+def test_refined_tracks_have_every_frame_once(video: Path) -> None:
+    done = trackline("track", video, "--model", "fake", "--embedder", "colour", "--refine")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["type"] for line in lines] == ["header", *["frame"] * 12, "end"]
+    assert [line["frame"] for line in lines[1:-1]] == list(range(12))
+    assert {item["track_id"] for item in lines[6]["objects"]} == {1, 2}
+
+
+def test_refining_and_delaying_at_once_is_refused(video: Path) -> None:
+    done = trackline("track", video, "--model", "fake", "--refine", "--delay", "3")
+    assert done.returncode == 1
+    assert "give one of them" in done.stderr

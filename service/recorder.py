@@ -1,0 +1,105 @@
+"""Keeping what a tracker was given, so that its tracks can be refined after the last frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.types import Image
+from tracker.mot import FRAME, Rows, from_rows, to_rows
+from tracker.refine import refine
+from tracker.types import EmbedRows, Tracker, Tracks
+
+FILLED = 8
+"""The column of refined rows that says that no detection stands behind the box."""
+
+
+@dataclass
+class Recorder:
+    """A tracker that also remembers its detections, all of their embeddings, and its answers.
+
+    Attributes
+    ----------
+    tracker : Tracker
+        The one that does the work; without a delay.
+    """
+
+    tracker: Tracker
+    _tracks: list[Tracks] = field(default_factory=list)
+    _detections: list[Rows] = field(default_factory=list)
+    _embeddings: list[NDArray[np.float32]] = field(default_factory=list)
+
+    def update(
+        self,
+        boxes: ArrayLike,
+        scores: ArrayLike,
+        classes: ArrayLike | None = None,
+        embeddings: ArrayLike | EmbedRows | None = None,
+        frame: Image | None = None,
+        timestamp: float | None = None,
+    ) -> Tracks | None:
+        """Take the detections of the next frame; every box is embedded."""
+        count = len(np.asarray(boxes))
+        looks = embeddings(np.arange(count)) if callable(embeddings) else embeddings
+        tracks = self.tracker.update(boxes, scores, classes, looks, frame, timestamp)
+        if tracks is None:
+            raise ValueError("a tracker without delay was expected")
+        self._tracks.append(tracks)
+        self._remember(count, boxes, scores, classes)
+        if looks is not None:
+            self._embeddings.append(np.asarray(looks, np.float32).reshape(count, -1))
+        return tracks
+
+    def flush(self) -> Sequence[Tracks]:
+        """Nothing: there is no delay."""
+        return self.tracker.flush()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.tracker.reset()
+        for kept in (self._tracks, self._detections, self._embeddings):
+            kept.clear()
+
+    def refined(self, size: tuple[int, int], fps: float | None) -> list[Tracks]:
+        """The refined tracks of each frame that was taken.
+
+        Parameters
+        ----------
+        size : (int, int)
+            Width and height of the frames in pixels.
+        fps : float or None
+            Frames a second that were taken.
+        """
+        numbered = enumerate(self._tracks, start=1)
+        # Frames without a detection have no embeddings of any width.
+        known = [looks for looks in self._embeddings if len(looks)]
+        rows = refine(
+            to_rows(numbered),
+            detections=np.concatenate(self._detections) if self._detections else None,
+            detection_embeddings=np.concatenate(known) if known else None,
+            size=size,
+            fps=fps,
+        )
+        frames = np.searchsorted(rows[:, FRAME], np.arange(2, len(self._tracks) + 1))
+        filled = np.split(rows[:, FILLED] > 0, frames)
+        return [
+            replace(tracks, predicted=predicted)
+            for tracks, predicted in zip(from_rows(rows, len(self._tracks)), filled, strict=True)
+        ]
+
+    def _remember(
+        self, count: int, boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike | None
+    ) -> None:
+        nobody = np.full(count, -1, np.int64)
+        found = Tracks(
+            ids=nobody,
+            boxes=np.asarray(boxes, np.float32).reshape(-1, 4),
+            scores=np.asarray(scores, np.float32),
+            classes=np.zeros(count, np.int64) if classes is None else np.asarray(classes, np.int64),
+            predicted=np.zeros(count, np.bool_),
+            detection=nobody,
+        )
+        self._detections.append(to_rows([(len(self._tracks), found)]))
