@@ -8,7 +8,7 @@ import tempfile
 from collections import deque
 from pathlib import Path
 
-from service.video_errors import StorageFull
+from service.video_errors import StorageFailed
 
 MEMORY = 1 << 20
 PIECE = 1 << 18
@@ -56,7 +56,7 @@ class Backlog:
 
         Raises
         ------
-        StorageFull
+        StorageFailed
             The disk has no room.
         """
         if self._discarding:
@@ -71,7 +71,13 @@ class Backlog:
         self._changed.set()
 
     async def get(self) -> bytes:
-        """The next bytes, in the order they came; none once all of a finished upload is taken."""
+        """The next bytes, in the order they came; none once all of a finished upload is taken.
+
+        Raises
+        ------
+        StorageFailed
+            The disk does not give them back.
+        """
         while True:
             if self._memory:
                 data = self._memory.popleft()
@@ -116,7 +122,10 @@ class Backlog:
     async def _from_disk(self) -> bytes:
         assert self._file is not None  # noqa: S101
         size = min(PIECE, self._written - self._read)
-        data = await asyncio.to_thread(os.pread, self._file, size, self._read)
+        try:
+            data = await asyncio.to_thread(os.pread, self._file, size, self._read)
+        except OSError as error:
+            raise StorageFailed("the disk of the server does not give the upload back") from error
         self._read += len(data)
         return data
 
@@ -132,7 +141,7 @@ def write_all(descriptor: int, data: bytes, offset: int) -> None:
 
     Raises
     ------
-    StorageFull
+    StorageFailed
         The disk has no room for it.
     """
     view = memoryview(data)
@@ -141,4 +150,4 @@ def write_all(descriptor: int, data: bytes, offset: int) -> None:
             count = os.pwrite(descriptor, view, offset)
             view, offset = view[count:], offset + count
     except OSError as error:
-        raise StorageFull("the disk of the server has no room for the upload") from error
+        raise StorageFailed("the disk of the server has no room for the upload") from error

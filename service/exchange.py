@@ -139,7 +139,11 @@ class Exchange:
         with self._feed:
             while True:
                 self._session.starved = True
-                data = await self._backlog.get()
+                try:
+                    data = await self._backlog.get()
+                except ServiceError as error:
+                    self._session.cancel(error)
+                    return
                 self._session.starved = False
                 if not data:
                     return
@@ -169,23 +173,25 @@ class Exchange:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _deliver(self, send: Send, body: bytes) -> bool:
-        """Send some lines; False if the client took none of them for too long.
+        """Send some lines; False if the client is gone, or took none of them for too long.
 
         A client that still uploads is not asked to read.
         """
         message = {"type": "http.response.body", "body": body, "more_body": True}
         sending = asyncio.ensure_future(send(message))
+        self._reader_waits = True
         try:
-            while not sending.done():
-                await asyncio.wait((sending,), timeout=self._stall_seconds)
-                self._reader_waits = not sending.done()
+            while not (await asyncio.wait((sending,), timeout=self._stall_seconds))[0]:
                 silent = time.monotonic() - self._upload.last_byte
-                uploads = not self._upload.complete and silent < self._stall_seconds
-                if self._reader_waits and not uploads:
+                if self._upload.complete or silent >= self._stall_seconds:
                     log.info("session %s: the client stopped reading", self._session.name)
                     return False
         finally:
             sending.cancel()
             self._reader_waits = False
-        await sending
+        try:
+            await sending
+        except OSError:
+            # So do servers say, of the ASGI specification 2.4 and later, that the client left.
+            return False
         return True

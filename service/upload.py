@@ -132,7 +132,7 @@ class VideoUpload:
         ------
         TruncatedVideo
             All has come and the index of the MP4 was not in it.
-        StorageFull
+        StorageFailed
             The disk has no room.
         """
         file = unnamed_file(directory)

@@ -12,7 +12,7 @@
     TooLarge                 413
     ├── FrameTooLarge        pixels over the limit
     └── VideoTooLong         frames or seconds over the limit
-    StorageFull              507  an upload does not fit on the disk
+    StorageFailed            507  the disk does not take an upload, or not give it back
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ class VideoTooLong(TooLarge):
     code = "video-too-long"
 
 
-class StorageFull(ServiceError):
-    """The disk has no room for what must lie on it before it can be decoded."""
+class StorageFailed(ServiceError):
+    """The disk does not take what must lie on it before it is decoded, or not give it back."""
 
-    status, code = 507, "storage-full"
+    status, code = 507, "storage-failed"
 
 
 TOLD_BY_DECODERS: dict[str, type[ServiceError]] = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from service import backlog as module
 from service.backlog import Backlog, write_all
-from service.video_errors import StorageFull
+from service.video_errors import StorageFailed
 
 
 async def _passed_through(chunks: list[bytes], first: int) -> bytes:
@@ -82,7 +82,7 @@ def test_a_discarded_backlog_takes_everything_and_keeps_nothing() -> None:
 def test_a_full_disk_is_said_so() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:
-        with pytest.raises(StorageFull, match="no room"):
+        with pytest.raises(StorageFailed, match="no room"):
             write_all(full, b"bytes", 0)
     finally:
         os.close(full)

@@ -90,6 +90,17 @@ def test_the_first_line_comes_before_the_last_byte(client: httpx.Client, kind: s
     assert end["type"] == "end"
 
 
+def test_fragments_are_answered_as_they_come(client: httpx.Client) -> None:
+    data = clip("mp4", AS_LONG_AS, options={"movflags": "frag_keyframe+empty_moov"})
+    with Wire(str(client.base_url), TRACK) as wire:
+        wire.send(data[: len(data) // 2])
+        assert wire.line()["frames"] is None
+        assert wire.line()["frame"] == 0
+        wire.send(data[len(data) // 2 :])
+        wire.finish()
+        assert len([line for line in wire.lines() if line["type"] == "frame"]) == AS_LONG_AS - 1
+
+
 def test_the_pieces_of_the_body_do_not_matter(client: httpx.Client) -> None:
     data = clip("mpegts", 12)
     expected = comparable(lines_of(client.post(TRACK, content=data)))
