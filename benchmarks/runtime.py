@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def speed(model: str, imgsz: int, threads: int, rounds: int) -> list[dict[str, Any]]:
     """Milliseconds a forward of every configuration, on one square input.
 
-    ``alone`` is one image at a time, ``full`` as many in flight as the runtime has slots. The
+    ``alone`` is one image at a time; ``full`` as many in flight as the runtime has slots; ``CPU``
+    the time of all cores that one takes then. A ratio is that of the baseline to it. The
     configurations take turns, so that a change of the machine's load meets all of them alike.
     """
     pixels = np.random.default_rng(0).integers(0, 256, (1, imgsz, imgsz, 3), dtype=np.uint8)
@@ -70,23 +71,24 @@ def speed(model: str, imgsz: int, threads: int, rounds: int) -> list[dict[str, A
     }
     forwards = {label: _forwards(detector, pixels) for label, detector in detectors.items()}
     forwards[BASELINE] = _eager(model, pixels)
-    times: dict[str, list[tuple[float, float]]] = {label: [] for label in forwards}
+    rows: dict[str, list[list[float]]] = {label: [] for label in forwards}
     for _ in range(rounds + 1):
         for label, forward in forwards.items():
-            times[label].append((_timed(forward, 1), _timed(forward, 4)))
+            alone, _ = _timed(forward, 1)
+            full, cpu = _timed(forward, 4)
+            rows[label].append([alone, full, cpu])
     # The first round warms everything up.
-    alone = {label: np.array(values)[1:, 0] for label, values in times.items()}
-    full = {label: np.array(values)[1:, 1] for label, values in times.items()}
-    return [
-        {
-            "runtime": label,
-            "alone ms": round(float(np.median(alone[label])), 2),
-            "full ms": round(float(np.median(full[label])), 2),
-            "times faster alone": _ratio(alone[BASELINE], alone[label]),
-            "times faster full": _ratio(full[BASELINE], full[label]),
-        }
-        for label in [BASELINE, *CONFIGURATIONS]
-    ]
+    times = {label: np.array(values[1:]) for label, values in rows.items()}
+    return [_summary(label, times[label], times[BASELINE]) for label in [BASELINE, *CONFIGURATIONS]]
+
+
+def _summary(label: str, times: NDArray[Any], baseline: NDArray[Any]) -> dict[str, Any]:
+    """Medians over the rounds [R, 3] of a configuration, and of its ratios to the baseline."""
+    row: dict[str, Any] = {"runtime": label}
+    for column, name in enumerate(("alone", "full", "CPU")):
+        row[f"{name} ms"] = round(float(np.median(times[:, column])), 2)
+        row[f"{name} ratio"] = round(float(np.median(baseline[:, column] / times[:, column])), 2)
+    return row
 
 
 def accuracy(
@@ -141,16 +143,12 @@ def _eager(model: str, pixels: Image) -> Callable[[int], None]:
     return run
 
 
-def _timed(forward: Callable[[int], None], count: int) -> float:
-    """Milliseconds a forward."""
-    start = time.perf_counter()
+def _timed(forward: Callable[[int], None], count: int) -> tuple[float, float]:
+    """Milliseconds a forward, and milliseconds of all cores together."""
+    start, used = time.perf_counter(), time.process_time()
     forward(count)
-    return (time.perf_counter() - start) / count * 1e3
-
-
-def _ratio(slow: NDArray[Any], fast: NDArray[Any]) -> float:
-    """How many times faster, the median over the rounds."""
-    return round(float(np.median(slow / fast)), 2)
+    spent = np.array([time.perf_counter() - start, time.process_time() - used]) / count * 1e3
+    return float(spent[0]), float(spent[1])
 
 
 def _detected(detector: YoloDetector, sequence: Path, imgsz: int, every: int) -> Iterator[Frame]:

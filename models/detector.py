@@ -161,7 +161,7 @@ def _family(name: str) -> str:
         return name
     from models import catalog
 
-    task = catalog.entry(name).task
-    if name.startswith("yolo"):
+    entry = catalog.entry(name)
+    if entry.task in ("detect", "segment") and entry.file.endswith(".pt"):
         return "yolo"
-    raise UnknownName(f"{name!r} is no detector: its task is {task}")
+    raise UnknownName(f"{name!r} is no detector: its task is {entry.task}")

@@ -110,9 +110,9 @@ class YoloDetector:
             except Exception as error:  # whatever failed belongs to the one who waits
                 answer.set_exception(error)
 
-        self._network.start(np.stack([prepared.data for prepared in batch])).add_done_callback(
-            finish
-        )
+        images = [prepared.data for prepared in batch]
+        pixels = images[0][None] if count == 1 else np.stack(images)
+        self._network.start(pixels).add_done_callback(finish)
         return answer
 
     def postprocess(

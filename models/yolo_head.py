@@ -117,12 +117,13 @@ def candidates(
 ) -> Candidates:
     """What exceeds the confidence and is of a wanted class, best first.
 
-    An end-to-end head may name several classes for one anchor; the others count by their best.
+    An end-to-end head may name several classes for one anchor, unless suppression is across
+    classes; the other heads count by their best.
     """
     floor = logit(options.conf)
     columns = np.flatnonzero(raw.logits.max(axis=0) > floor)
     logits = raw.logits[:, columns]
-    if spec.end_to_end:
+    if spec.end_to_end and not options.agnostic:
         classes, hits = np.nonzero(logits > floor)
     else:
         classes, hits = logits.argmax(axis=0), np.arange(len(columns))

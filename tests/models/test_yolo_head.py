@@ -98,12 +98,16 @@ def test_only_what_exceeds_the_confidence_is_a_candidate_best_first() -> None:
     np.testing.assert_allclose(found.scores, [0.9, 0.6], rtol=1e-5)
 
 
-@pytest.mark.parametrize(("end_to_end", "classes"), [(True, [1, 0]), (False, [1])])
+@pytest.mark.parametrize(
+    ("end_to_end", "agnostic", "classes"),
+    [(True, False, [1, 0]), (True, True, [1]), (False, False, [1])],
+)
 def test_end_to_end_head_may_name_two_classes_for_one_anchor(
-    end_to_end: bool, classes: list[int]
+    end_to_end: bool, agnostic: bool, classes: list[int]
 ) -> None:
     both = raw({(0, 3): 0.6, (1, 3): 0.9})
-    found = candidates(both, spec(end_to_end=end_to_end), INPUT, DetectOptions())
+    options = DetectOptions(agnostic=agnostic)
+    found = candidates(both, spec(end_to_end=end_to_end), INPUT, options)
     assert found.classes.tolist() == classes
 
 
