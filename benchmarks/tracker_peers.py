@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -65,14 +66,11 @@ def peers(python: Path) -> dict[str, str]:
 
 def run_peer(python: Path, name: str, stream: Path) -> dict[str, np.ndarray]:
     """What a peer answers on a stream, and the milliseconds of every update."""
+    print(f"{name} on {stream}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.npz"
-        subprocess.run(
-            [python, WORKER, name, stream, answer],
-            check=True,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-        )
+        command = [python, WORKER, name, stream, answer]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=TIMEOUT_S)
         with np.load(answer) as stored:
             return dict(stored)
 
@@ -106,7 +104,7 @@ def speed(python: Path, names: list[str], sizes: list[int]) -> Speed:
     figures: Speed = {name: {} for name in [*OURS, *names]}
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            stream = Path(folder) / "stream.npz"
+            stream = Path(folder) / f"{size} objects.npz"
             save(stream, size, WARM_UP + MEASURED)
             for name, make in OURS.items():
                 figures[name][str(size)] = measure(make(), size)
