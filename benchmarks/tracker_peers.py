@@ -69,7 +69,7 @@ def run_peer(python: Path, name: str, stream: Path) -> dict[str, np.ndarray]:
     print(f"{name} on {stream}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.npz"
-        command = [python, WORKER, name, stream, answer]
+        command: list[str | Path] = [python, WORKER, name, stream, answer]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=TIMEOUT_S)
         with np.load(answer) as stored:
             return dict(stored)
