@@ -19,6 +19,7 @@ from models import runtime as runtimes
 from models.errors import InvalidInput, ModelError, RuntimeUnavailable, UnknownName
 from models.runtime import Runtime, choose_runtime, load_runtime
 from models.runtime.export import export_onnx
+from models.runtime.openvino import OFTEN, OpenVinoRuntime
 from models.runtime.torch import TorchRuntime
 
 
@@ -99,6 +100,21 @@ def test_answer_does_not_depend_on_what_else_is_in_flight(load: Callable[..., Ru
     for index, outputs in enumerate(together):
         for output, wanted in zip(outputs, alone[index % len(batches)], strict=True):
             np.testing.assert_array_equal(output, wanted)
+    loaded.close()
+
+
+def test_network_compiled_for_a_shape_gives_the_same_numbers(onnx_file: Path) -> None:
+    loaded = OpenVinoRuntime(onnx_file, threads=2)
+    batch = images(side=48)
+    first = loaded.run(batch)
+    for _ in range(OFTEN):
+        loaded.run(batch)
+    # What is asked of the one background thread next comes after the compilation.
+    loaded._compiler.submit(lambda: None).result(timeout=60)
+    assert list(loaded._fixed) == [batch.shape]
+    for output, wanted in zip(loaded.run(batch), first, strict=True):
+        np.testing.assert_array_equal(output, wanted)
+    assert loaded.run(images())[0].shape == (1, 64, 16, 16)
     loaded.close()
 
 
