@@ -30,7 +30,8 @@ def decode_boxes(values: Array, columns: AnyArray, rows: AnyArray, stride: int) 
         Pixels from one cell to the next.
     """
     xp = namespace(values)
-    middle: Any = xp.stack([columns, rows], axis=1) + values[:, :2] + 0.5
+    cells = xp.astype(xp.stack([columns, rows], axis=1), values.dtype)
+    middle: Any = cells + values[:, :2] + 0.5
     half = xp.exp(xp.clip(values[:, 2:], min=_LOG_SIZE[0], max=_LOG_SIZE[1])) / 2
     boxes: Array = xp.concat([middle - half, middle + half], axis=1) * stride
     return boxes

@@ -48,7 +48,7 @@ def weighted_boxes_fusion(
     Returns
     -------
     boxes [K, 4], scores [K], classes [K]
-        Best first, in the dtypes of the first detector.
+        Best first, in the dtypes of the first detector; float32 for half precision.
 
     Raises
     ------
@@ -64,23 +64,25 @@ def weighted_boxes_fusion(
         raise InvalidInput(f"weights: {count} positive numbers expected, got {weights}")
     if not 0 <= iou_threshold <= 1:
         raise InvalidInput(f"iou_threshold: a number from 0 to 1 expected, got {iou_threshold}")
-    rows = []
+    rows, kinds = [], []
     for i in range(count):
-        here, score, _ = scored(boxes[i], scores[i])
+        here, value, _ = scored(boxes[i], scores[i])
         ids = to_numpy(classes[i])
-        require_length("classes", ids, len(score))
-        table = np.column_stack([here, score * weight[i], ids])
-        rows.append(table[score >= score_threshold])
+        require_length("classes", ids, len(value))
+        kinds.append((here.dtype, value.dtype, ids.dtype))
+        table = np.column_stack([here, value * weight[i], ids])
+        rows.append(table[value >= score_threshold])
     votes = np.concatenate(rows)
     votes = votes[np.argsort(-votes[:, 4], kind="stable")]
     fused = _fuse(votes, iou_threshold)
     fused[:, 4] *= np.minimum(fused[:, 6], count) / weight.sum()
     fused = fused[np.argsort(-fused[:, 4], kind="stable")]
     kind = boxes[0]
+    box, score, ident = kinds[0]
     return (
-        like(kind, fused[:, :4].astype(to_numpy(boxes[0]).dtype)),
-        like(kind, fused[:, 4].astype(to_numpy(scores[0]).dtype)),
-        like(kind, fused[:, 5].astype(to_numpy(classes[0]).dtype)),
+        like(kind, fused[:, :4].astype(box)),
+        like(kind, fused[:, 4].astype(score)),
+        like(kind, fused[:, 5].astype(ident)),
     )
 
 

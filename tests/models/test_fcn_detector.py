@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,8 @@ from models.fcn_detector import FcnDetector
 from models.fcn_grid import assign_cells, decode_boxes
 from models.fcn_loss import Target, detection_loss
 from models.fcn_network import FcnAnswer, FcnNetwork
+from models.runtime import load_runtime
+from models.runtime.export import export_onnx
 from models.runtime.torch import TorchRuntime
 from tests.models.drawn import NAMES, picture, tiny_backbone
 from tests.models.geometry import Floats, proper_boxes
@@ -166,6 +170,28 @@ def test_a_batch_answers_each_image_as_alone(detector: FcnDetector) -> None:
         np.testing.assert_allclose(raw.boxes, alone.boxes, atol=1e-4)
     with pytest.raises(InvalidInput, match="one input size"):
         detector.start([prepared[0], detector.preprocess(picture(0, SIDE)[0], 64)])
+
+
+def test_an_exported_network_finds_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "fcn.onnx"
+    network = FcnNetwork(tiny_backbone(), NAMES, stride=STRIDE).eval()
+    sizes = {0: "batch", 2: "rows", 3: "columns"}
+    export_onnx(
+        network,
+        torch.zeros(1, 64, 96, 3, dtype=torch.uint8),
+        path,
+        axes={
+            "pixels": {0: "batch", 1: "height", 2: "width"},
+            **dict.fromkeys(FcnAnswer._fields, sizes),
+        },
+        metadata={},
+    )
+    image = picture(3, SIDE)[0]
+    expected = TorchRuntime(network).run(image[None])
+    exported = load_runtime(path, "onnx", threads=1, precision="f32")
+    for part, same in zip(exported.run(image[None]), expected, strict=True):
+        np.testing.assert_allclose(part, same, atol=1e-4)
+    exported.close()
 
 
 @pytest.mark.parametrize(("stride", "cells"), [(8, 12), (16, 6), (32, 3)])

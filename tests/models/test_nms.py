@@ -198,6 +198,14 @@ def test_fusion_averages_by_score_and_lowers_what_one_detector_missed() -> None:
     assert [part.dtype.name for part in (boxes, scores, classes)] == ["float32", "float32", "int64"]
 
 
+def test_half_precision_is_fused_in_single() -> None:
+    box = torch.tensor([[0.0, 0.0, 300.0, 300.0]], dtype=torch.bfloat16)
+    score = torch.tensor([0.5], dtype=torch.bfloat16)
+    boxes, scores, classes = weighted_boxes_fusion([box], [score], [torch.tensor([3])])
+    assert (boxes.dtype, scores.dtype, classes.tolist()) == (torch.float32, torch.float32, [3])
+    assert nms(torch.cat([box, box]), torch.cat([score, score]), 0.5).tolist() == [0]
+
+
 def test_fusion_weighs_detectors_and_keeps_classes_apart() -> None:
     box = np.asarray([[0.0, 0.0, 10.0, 10.0]])
     scores = [np.asarray([0.9]), np.asarray([0.6])]
