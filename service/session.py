@@ -256,7 +256,9 @@ class Session:
             self._refused = frame
             return
         self._waiting.append((frame, future))
-        future.add_done_callback(lambda _: self._wake.set())
+        # The future outlives the session in places; it shall not keep the session's memory.
+        wake = self._wake
+        future.add_done_callback(lambda _: wake.set())
 
     def _track(self, frame: VideoFrame, future: Future[Inference]) -> Iterator[FrameTracks]:
         """Follow the objects into the frame; with a delay the answer is for an earlier one."""
