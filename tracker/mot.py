@@ -1,7 +1,8 @@
 """MOTChallenge text files: one row an object and frame, read, checked and written.
 
-A row is ``frame, id, left, top, width, height, score, class, -1, -1``. Frames count from 1, boxes
-are in pixels with the origin at the top left. Ground truth has a flag (1: counts) in place of the
+A row is ``frame, id, left, top, width, height, score, class, predicted, -1``. Frames count from 1,
+boxes are in pixels with the origin at the top left, ``predicted`` is 1 where nothing was detected.
+Result files have -1 in the last three columns. Ground truth has a flag (1: counts) in place of the
 score; its eighth column is a class in MOT16 and later, and a world coordinate in older sets.
 Format: https://motchallenge.net/instructions/
 """
@@ -22,7 +23,7 @@ COLUMNS = 10
 REQUIRED = 7
 """Frame, id, box and score: without these a row says nothing."""
 
-FRAME, ID, SCORE, CLASS = 0, 1, 6, 7
+FRAME, ID, SCORE, CLASS, PREDICTED = 0, 1, 6, 7, 8
 BOX = slice(2, 6)
 
 Rows = NDArray[np.float64]
@@ -107,7 +108,7 @@ def to_rows(frames: Iterable[tuple[int, Tracks]]) -> Rows:
     Returns
     -------
     float64 [N, 10]
-        The rows, frame by frame, with the class id in the eighth column.
+        The rows, frame by frame, with class ids and predictions.
     """
     blocks = [np.zeros((0, COLUMNS))]
     for frame, tracks in frames:
@@ -118,6 +119,7 @@ def to_rows(frames: Iterable[tuple[int, Tracks]]) -> Rows:
         block[:, 4:6] -= block[:, 2:4]
         block[:, SCORE] = tracks.scores
         block[:, CLASS] = tracks.classes
+        block[:, PREDICTED] = tracks.predicted
         blocks.append(block)
     return np.concatenate(blocks)
 
@@ -128,15 +130,15 @@ def from_rows(rows: Rows, frames: int | None = None) -> list[Tracks]:
     Parameters
     ----------
     rows : float64 [N, 10]
-        Rows as :func:`read_mot` gives them, in any order.
+        Rows of tracks, in any order.
     frames : int, optional
         Length of the sequence; the last frame that a row names when it is not given.
 
     Returns
     -------
     list of Tracks
-        Entry t belongs to frame t + 1; empty where no row names it. Rows do not say which box
-        was a prediction: ``predicted`` is false and ``detection`` is -1 everywhere.
+        Entry t belongs to frame t + 1; empty where no row names it. ``detection`` is -1
+        everywhere: rows do not say which detection a box came from.
     """
     length = int(rows[:, FRAME].max(initial=0)) if frames is None else frames
     ordered = rows[np.argsort(rows[:, FRAME], kind="stable")]
@@ -152,7 +154,7 @@ def from_rows(rows: Rows, frames: int | None = None) -> list[Tracks]:
                 boxes=boxes,
                 scores=block[:, SCORE].astype(np.float32),
                 classes=block[:, CLASS].astype(np.int64),
-                predicted=np.zeros(len(block), np.bool_),
+                predicted=block[:, PREDICTED] == 1,
                 detection=np.full(len(block), -1, np.int64),
             )
         )

@@ -37,7 +37,7 @@ def tracks(ids: list[int], boxes: list[list[float]]) -> Tracks:
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
         scores=np.full(count, 0.5, np.float32),
         classes=np.full(count, 2, np.int64),
-        predicted=np.zeros(count, np.bool_),
+        predicted=np.arange(count) == 1,
         detection=np.full(count, -1, np.int64),
     )
 
@@ -56,7 +56,7 @@ def test_written_rows_are_read_again_in_order(
 
 def test_rows_of_tracks_are_boxes_by_corner_and_size() -> None:
     got = to_rows([(1, tracks([7], [[10, 20, 40, 100]])), (3, tracks([], []))])
-    np.testing.assert_array_equal(got, [[1, 7, 10, 20, 30, 80, 0.5, 2, -1, -1]])
+    np.testing.assert_array_equal(got, [[1, 7, 10, 20, 30, 80, 0.5, 2, 0, -1]])
 
 
 def test_tracks_of_rows_invert_rows_of_tracks() -> None:

@@ -89,7 +89,8 @@ class BoTSort(ByteTrack):
         """Take one embedding of each of some tracks into its moving average."""
         if not self._embeddings.shape[1]:
             self._embeddings = np.zeros((len(self._embeddings), embeddings.shape[1]), np.float32)
-        self._embeddings[rows] = blend(self._embeddings[rows], embeddings, self.settings.ema)
+        keep = np.full((len(rows), 1), self.settings.ema, np.float32)
+        self._embeddings[rows] = blend(self._embeddings[rows], embeddings, keep)
 
     def _cost(self, rows: Integer, detections: Integer, observation: Observation) -> Float:
         shared = self._overlap(rows, detections, observation)
