@@ -32,12 +32,13 @@ def cosine_distances(a: Embeddings, b: Embeddings, rows: Integer, columns: Integ
     return distance
 
 
-def blend(old: Embeddings, new: Embeddings, keep: float) -> Embeddings:
+def blend(old: Embeddings, new: Embeddings, keep: Embeddings) -> Embeddings:
     """Exponential moving average of unit rows, length 1 again (Wang et al. 2020, JDE, eq. 6).
 
-    A row of zeros in ``old`` stands for a track without an embedding: it takes the new one.
+    ``keep`` float32 [N, 1] is the share of the old one. A row of zeros in ``old`` stands for a
+    track without an embedding: it takes the new one.
     """
-    mixed = np.float32(keep) * old + np.float32(1.0 - keep) * new
+    mixed = keep * old + (1.0 - keep) * new
     length = np.sqrt(np.einsum("nd,nd->n", mixed, mixed))
     length[length == 0] = 1.0
     mixed /= length[:, None]

@@ -8,6 +8,9 @@ from tracker.gallery import blend, cosine_distances
 from tracker.observation import Appearance
 from tracker.types import Embeddings, Float, Integer, Mask
 
+PATIENCE = 5.0
+"""Frames without a lesson for which the next one makes up; longer, it could be someone else."""
+
 
 class Looks:
     """One unit embedding a track; rows follow the tracker's rows.
@@ -37,23 +40,28 @@ class Looks:
         Asks for the embeddings of the detections in ``columns``. Zero where the track has none
         yet, so that motion alone decides.
         """
-        asked = np.unique(columns) if appearance.lazy else None
-        if asked is None:
-            table, found = appearance.rows(np.arange(appearance.count)), columns
+        if appearance.lazy:
+            asked = np.unique(columns)
+            table, columns = appearance.rows(asked), np.searchsorted(asked, columns)
         else:
-            table, found = appearance.rows(asked), np.searchsorted(asked, columns)
+            table = appearance.table
         if not self.width:
             return np.zeros(len(rows))
-        distance = cosine_distances(self.means, table, rows, found)
+        distance = cosine_distances(self.means, table, rows, columns)
         distance[np.isinf(self.age[rows])] = 0.0
         return distance
 
     def learn(self, rows: Integer, embeddings: Embeddings, keep: float) -> None:
-        """Let embeddings [K, D] into the means of some tracks; the first one is the mean."""
+        """Let embeddings [K, D] into the means of some tracks; the first one is the mean.
+
+        ``keep`` is what one frame leaves of a mean; after some frames without a lesson less of it
+        is left.
+        """
         if not len(rows):
             return
+        kept = keep ** np.minimum(self.age[rows], PATIENCE)
         self._widen(embeddings.shape[1])
-        self.means[rows] = blend(self.means[rows], embeddings, keep)
+        self.means[rows] = blend(self.means[rows], embeddings, kept[:, None].astype(np.float32))
         self.age[rows] = 0.0
 
     def grow_older(self, dt: float) -> None:

@@ -75,15 +75,20 @@ class Appearance:
         """Whether embeddings cost something, because a callable makes them."""
         return callable(self.source)
 
+    @property
+    def table(self) -> Embeddings:
+        """Unit embeddings of all detections, float32 [N, D]; zeros where not asked for yet."""
+        if self._table is None:
+            return np.zeros((self.count, self.width or 0), np.float32)
+        return self._table
+
     def rows(self, rows: Integer) -> Embeddings:
         """Unit embeddings of some detections, float32 [K, D]; missing ones are fetched."""
         if callable(self.source):
             missing = np.unique(rows[~self.known[rows]])
             if len(missing):
                 self._fetch(self.source, missing)
-        if self._table is None:
-            return np.zeros((0, self.width or 0), np.float32)
-        return self._table[rows]
+        return self.table[rows]
 
     def _fetch(self, source: Callable[[Integer], ArrayLike], missing: Integer) -> None:
         fetched = _unit_rows(source(missing), len(missing), self.width, missing)

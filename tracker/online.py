@@ -7,6 +7,7 @@ import numpy as np
 from tracker import life
 from tracker import table as track_table
 from tracker.base import OnlineTracker
+from tracker.camera import CameraMotion
 from tracker.looks import Looks
 from tracker.matching import Pairs, Scene, match
 from tracker.observation import Observation
@@ -14,6 +15,9 @@ from tracker.overlap import hidden, overlap
 from tracker.settings import Settings
 from tracker.table import Table
 from tracker.types import Embeddings, Float, Integer, Tracks
+
+STILL = np.eye(2, 3)
+"""Affine of a camera that does not move."""
 
 SURE = 0.6
 """Confidence below which a detection's place is measured with more noise."""
@@ -48,12 +52,13 @@ class Online(OnlineTracker):
         self._tracks: Table = track_table.empty()
         self._looks = Looks()
         self._next_id = 1
+        self._camera = CameraMotion()
         # Width and height of the image; without frames, of what was seen of it.
         self._size: Float = np.zeros(2)
 
     def _step(self, observation: Observation, dt: float) -> Tracks:
         box_filter = self.settings.filter
-        tracks = self._predicted(dt)
+        tracks = self._predicted(observation, dt)
         expected = box_filter.boxes(tracks["mean"][:, 0].copy())
         measured = box_filter.measure(observation.boxes)
         fresh = self._tracks["missed"] == 0
@@ -65,22 +70,26 @@ class Online(OnlineTracker):
         # From here on nothing can fail: an embedder that raises leaves the state as it was.
         self._see(observation)
         self._correct(tracks, observation, measured, covered, pairs)
-        self._tracks = np.concatenate([tracks, self._born(observation, measured, founders)])
         self._looks.grow_older(dt)
-        self._looks.append(len(founders))
+        self._tracks = tracks
+        if len(founders):
+            pairs.add(np.arange(len(tracks), len(tracks) + len(founders)), founders)
+            self._tracks = np.concatenate([tracks, self._born(observation, measured, founders)])
+            self._looks.append(len(founders))
         self._looks.learn(students, lesson, self.settings.ema)
         self._confirm()
-        pairs.add(np.arange(len(tracks), len(self._tracks)), founders)
         return self._answer(measured, pairs)
 
-    def _predicted(self, dt: float) -> Table:
+    def _predicted(self, observation: Observation, dt: float) -> Table:
         """The tracks where they are expected in this frame; sizes of lost tracks stay."""
         tracks = self._tracks.copy()
-        mean = tracks["mean"]
+        mean, covariance = tracks["mean"], tracks["covariance"]
         mean[tracks["missed"] > 0, 1, 2:] = 0.0
-        tracks["mean"], tracks["covariance"] = self.settings.filter.predict(
-            mean, tracks["covariance"], dt
-        )
+        if observation.frame is not None:
+            affine = self._camera.estimate(observation.frame, observation.boxes)
+            if not np.array_equal(affine, STILL):
+                mean, covariance = self.settings.filter.warp(mean, covariance, affine)
+        tracks["mean"], tracks["covariance"] = self.settings.filter.predict(mean, covariance, dt)
         tracks["missed"] += dt
         return tracks
 
@@ -179,7 +188,7 @@ class Online(OnlineTracker):
     def _confirm(self) -> None:
         """Give the next IDs to the tentative tracks that have earned one."""
         earned = life.confirmed_now(self._tracks, self.settings)
-        count = int(earned.sum())
+        count = int(np.count_nonzero(earned))
         self._tracks["id"][earned] = np.arange(self._next_id, self._next_id + count)
         self._next_id += count
 

@@ -63,6 +63,10 @@ class Settings:
         Share of a track's mean embedding that one new embedding leaves, 0 to 1.
     recent : Span
         The second pass is for tracks whose last detection is at most so long ago.
+    touch : float
+        Least IoU of a pair in the first pass where there are no embeddings.
+    faceless : Span
+        A lost track is found again for so long where there are no embeddings.
     memory : Span
         A lost track is remembered for so long.
     left : Span
@@ -109,13 +113,15 @@ class Settings:
     confident: float = 0.4
     low: float = 0.1
     look_alike: float = 0.35
-    veto: float = 0.3
+    veto: float = 0.4
     overlap: float = 0.5
-    obvious: float = 0.5
-    rival: float = 0.2
-    stale: Span = Span(10, 0.4)
+    obvious: float = 0.6
+    rival: float = 0.1
+    stale: Span = Span(5, 0.2)
     ema: float = 0.9
     recent: Span = Span(5, 0.2)
+    touch: float = 0.2
+    faceless: Span = Span(30, 1.2)
     memory: Span = Span(120, 4.8)
     left: Span = Span(3, 0.12)
     coast: Span = Span(5, 0.2)
@@ -128,7 +134,7 @@ class Settings:
     faint: float = 0.4
     posterior: tuple[float, float] = (0.5, 0.8)
     unsure_noise: float = 8.0
-    truncated: float = 0.2
+    truncated: float = 0.4
     clear: float = 0.4
     reenter: bool = False
     per_class: bool = False
