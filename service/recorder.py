@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.types import Image
-from tracker.mot import FRAME, Rows, from_rows, to_rows
+from tracker.mot import Rows, from_rows, to_rows
 from tracker.refine import refine
 from tracker.types import EmbedRows, Tracker, Tracks
-
-FILLED = 8
-"""The column of refined rows that says that no detection stands behind the box."""
 
 
 @dataclass
@@ -83,12 +80,7 @@ class Recorder:
             size=size,
             fps=fps,
         )
-        frames = np.searchsorted(rows[:, FRAME], np.arange(2, len(self._tracks) + 1))
-        filled = np.split(rows[:, FILLED] > 0, frames)
-        return [
-            replace(tracks, predicted=predicted)
-            for tracks, predicted in zip(from_rows(rows, len(self._tracks)), filled, strict=True)
-        ]
+        return from_rows(rows, len(self._tracks))
 
     def _remember(
         self, count: int, boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike | None
