@@ -6,6 +6,7 @@
 
 from tracker.deepsort import DeepSort
 from tracker.presets import PRESETS, BoTSort, ByteTrack, Sort, make_tracker
+from tracker.refine import refine
 from tracker.settings import Settings, Span
 from tracker.types import Tracker, Tracks
 
@@ -20,4 +21,5 @@ __all__ = [
     "Tracker",
     "Tracks",
     "make_tracker",
+    "refine",
 ]

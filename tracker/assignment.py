@@ -38,8 +38,8 @@ def assign(cost: Float, limit: float) -> tuple[Integer, Integer]:
     rows, columns = _only_choices(allowed, row_choices, column_choices)
     row_choices[rows] = 0
     column_choices[columns] = 0
-    open_rows = np.flatnonzero(row_choices)
-    open_columns = np.flatnonzero(column_choices)
+    open_rows = row_choices.nonzero()[0]
+    open_columns = column_choices.nonzero()[0]
     if not len(open_rows):
         return rows, columns
     contested = np.ix_(open_rows, open_columns)
@@ -57,7 +57,7 @@ def _only_choices(
     allowed: Mask, row_choices: Integer, column_choices: Integer
 ) -> tuple[Integer, Integer]:
     """Pairs whose row and column have no other choice."""
-    rows = np.flatnonzero(row_choices == 1)
+    rows = (row_choices == 1).nonzero()[0]
     if not len(rows):
         return rows, rows
     columns = allowed[rows].argmax(axis=1)

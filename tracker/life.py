@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracker.overlap import hidden
 from tracker.settings import Settings
 from tracker.table import Table
 from tracker.types import Float, Mask
@@ -32,27 +33,38 @@ def outside(boxes: Float, size: Float) -> Mask:
     return beyond
 
 
-def alive(tracks: Table, gone: Mask, settings: Settings, fps: float | None) -> Mask:
-    """Tracks that are remembered: not after too long, tentative ones only while they are seen."""
-    limit = np.where(gone, settings.left.at(fps), settings.memory.at(fps))
-    limit[tracks["id"] == 0] = 0.0
-    kept: Mask = tracks["missed"] <= limit
-    return kept
-
-
-def shown(tracks: Table, gone: Mask, covered: Float, settings: Settings, fps: float | None) -> Mask:
-    """Confirmed tracks that are seen, or whose place is known well enough without.
+def fate(
+    lost: Table, boxes: Float, seen: Float, size: Float, settings: Settings, fps: float | None
+) -> tuple[Mask, Mask]:
+    """What becomes of the tracks without a detection in this frame.
 
     Parameters
     ----------
-    tracks : Table [N]
-    gone : bool [N]
-        Outside of the image.
-    covered : float64 [N]
-        Share that a visible track hides.
+    lost : Table [N]
+    boxes : float64 [N, 4]
+        Where they are expected.
+    seen : float64 [M, 4]
+        Boxes of the confirmed tracks that have a detection.
+    size : float64 [2]
+        Width and height of the image.
+    settings : Settings
+    fps : float or None
+
+    Returns
+    -------
+    known : bool [N]
+        The place is known well enough to be shown; for longer where a nearer track covers it.
+    alive : bool [N]
+        The track is remembered; tentative ones never are.
     """
-    coast = np.where(covered >= 0.5, settings.coast_hidden.at(fps), settings.coast.at(fps))
-    known = (tracks["missed"] <= coast) & (tracks["hits"] >= settings.coast_hits) & ~gone
-    seen = tracks["missed"] == 0
-    visible: Mask = (tracks["id"] > 0) & (seen | known) & (tracks["confidence"] >= settings.faint)
-    return visible
+    missed = lost["missed"]
+    gone = outside(boxes, size)
+    coast = np.where(
+        hidden(boxes, seen) >= 0.5, settings.coast_hidden.at(fps), settings.coast.at(fps)
+    )
+    known = (missed <= coast) & (lost["hits"] >= settings.coast_hits) & ~gone
+    limit = np.full(len(lost), settings.memory.at(fps))
+    if not settings.reenter:
+        limit[gone] = settings.left.at(fps)
+    limit[lost["id"] == 0] = 0.0
+    return known, missed <= limit

@@ -72,7 +72,7 @@ class Pairs:
         """Rows of the tracks and detections in the masks that are not paired yet."""
         tracks[self.tracks] = False
         detections[self.detections] = False
-        return np.flatnonzero(tracks), np.flatnonzero(detections)
+        return tracks.nonzero()[0], detections.nonzero()[0]
 
 
 def match(scene: Scene, settings: Settings) -> Pairs:
@@ -94,7 +94,7 @@ def match(scene: Scene, settings: Settings) -> Pairs:
 
 
 def _obvious(scene: Scene, settings: Settings, sure: Mask, pairs: Pairs) -> None:
-    columns = np.flatnonzero(sure)
+    columns = sure.nonzero()[0]
     if not len(columns):
         return
     shared = overlap(scene.expected, scene.observation.boxes[columns])

@@ -168,8 +168,11 @@ class Online(OnlineTracker):
         Written back to ``measured`` too, since the box that is shown follows it.
         """
         seen = measured[rows]
+        cut = covered[rows] > self.settings.truncated
+        if not cut.any():
+            return seen
         height = mean[:, 0, 3]
-        cut = (covered[rows] > self.settings.truncated) & (seen[:, 3] < UNCUT * height)
+        cut &= seen[:, 3] < UNCUT * height
         cut &= hits >= SETTLED
         if cut.any():
             top = seen[cut, 1] - 0.5 * seen[cut, 3]
@@ -199,23 +202,26 @@ class Online(OnlineTracker):
         weights = np.array([settings.posterior[0]] * 2 + [1.0, settings.posterior[1]])
         state[pairs.tracks] += (1.0 - weights) * (measured[pairs.detections] - state[pairs.tracks])
         boxes = settings.filter.boxes(state)
-        lost = tracks["missed"] > 0
-        gone = lost & life.outside(boxes, self._size)
-        covered = np.zeros(len(tracks))
-        if lost.any():
-            covered[lost] = hidden(boxes[lost], boxes[(tracks["id"] > 0) & ~lost])
-        visible = life.shown(tracks, gone, covered, settings, fps)
+        predicted = tracks["missed"] > 0
+        confirmed = tracks["id"] > 0
+        visible = confirmed & (tracks["confidence"] >= settings.faint)
+        lost = predicted.nonzero()[0]
+        if len(lost):
+            seen = boxes[confirmed & ~predicted]
+            known, alive = life.fate(tracks[lost], boxes[lost], seen, self._size, settings, fps)
+            visible[lost] &= known
+            if not alive.all():
+                kept = np.ones(len(tracks), np.bool_)
+                kept[lost] = alive
+                self._tracks = tracks[kept]
+                self._looks.keep(kept)
         detection = np.full(len(tracks), -1)
         detection[pairs.tracks] = pairs.detections
-        kept = life.alive(tracks, gone & (not settings.reenter), settings, fps)
-        if not kept.all():
-            self._tracks = tracks[kept]
-            self._looks.keep(kept)
         return Tracks(
             tracks["id"][visible],
             boxes[visible].astype(np.float32),
             tracks["score"][visible].astype(np.float32),
             tracks["class"][visible],
-            lost[visible],
+            predicted[visible],
             detection[visible],
         )
