@@ -101,6 +101,7 @@ class YoloDetector:
         if len(keys) != 1:
             raise InvalidInput(f"batch: expected images of one input size, got {sorted(keys)}")
         answer: Future[list[RawHead]] = Future()
+        answer.set_running_or_notify_cancel()  # from here on it cannot be cancelled
         count = len(batch)
 
         def finish(outputs: Future[list[NDArray[Any]]]) -> None:
