@@ -24,11 +24,13 @@ class Scene:
     Attributes
     ----------
     tracks : Table [N]
-        In their predicted state.
+        As they were in the frame before.
+    mean, covariance : float64 [N, 2, 4], [N, 3, 4]
+        Their predicted state.
+    missed : float64 [N]
+        Frames since their last detection.
     expected : float64 [N, 4]
         Their boxes x1, y1, x2, y2.
-    fresh : bool [N]
-        They had a detection in the frame before.
     looks : Looks
         Their embeddings.
     observation : Observation
@@ -40,8 +42,10 @@ class Scene:
     """
 
     tracks: Table
+    mean: Float
+    covariance: Float
+    missed: Float
     expected: Float
-    fresh: Mask
     looks: Looks
     observation: Observation
     measured: Float
@@ -106,7 +110,7 @@ def _obvious(scene: Scene, settings: Settings, sure: Mask, pairs: Pairs) -> None
         (shared[np.arange(len(best)), best] >= settings.obvious)
         & (rivals.sum(axis=1) == 1)
         & (rivals.sum(axis=0)[best] == 1)
-        & scene.fresh
+        & (scene.tracks["missed"] == 0)
     )
     detections = columns[best[rows]]
     appearance = scene.observation.appearance
@@ -125,7 +129,7 @@ def _by_appearance(scene: Scene, settings: Settings, sure: Mask, pairs: Pairs) -
     rows, columns = pairs.open(np.ones(len(scene.tracks), np.bool_), sure.copy())
     if not len(rows) or not len(columns):
         return
-    mean, covariance = scene.tracks["mean"][rows], scene.tracks["covariance"][rows]
+    mean, covariance = scene.mean[rows], scene.covariance[rows]
     box_filter = settings.filter
     state = box_filter.project(mean, covariance, box_filter.noise(mean))
     distance = gating_distance(*state, scene.measured[columns])
@@ -149,12 +153,12 @@ def _overlap_cost(
     """Cost and limit without appearance: overlap, in the narrow gate, for a shorter memory."""
     cost = 1.0 - overlap(scene.expected[rows], scene.observation.boxes[columns])
     cost[distance > CHI_SQUARE_95[POSITION_AND_SIZE]] = np.inf
-    cost[scene.tracks["missed"][rows] > settings.faceless.at(scene.fps)] = np.inf
+    cost[scene.missed[rows] > settings.faceless.at(scene.fps)] = np.inf
     return cost, 1.0 - settings.touch
 
 
 def _by_overlap(scene: Scene, settings: Settings, pairs: Pairs) -> None:
-    recent = scene.tracks["missed"] < settings.recent.at(scene.fps)
+    recent = scene.missed < settings.recent.at(scene.fps)
     rows, columns = pairs.open(recent, scene.observation.scores >= settings.low)
     if not len(rows) or not len(columns):
         return

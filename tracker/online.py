@@ -58,20 +58,23 @@ class Online(OnlineTracker):
 
     def _step(self, observation: Observation, dt: float) -> Tracks:
         box_filter = self.settings.filter
-        tracks = self._predicted(observation, dt)
-        expected = box_filter.boxes(tracks["mean"][:, 0].copy())
+        mean, covariance = self._predicted(observation, dt)
+        expected = box_filter.boxes(mean[:, 0].copy())
         measured = box_filter.measure(observation.boxes)
-        fresh = self._tracks["missed"] == 0
-        scene = Scene(tracks, expected, fresh, self._looks, observation, measured, self.fps)
+        tracks = self._tracks
+        missed = tracks["missed"] + dt
+        scene = Scene(
+            tracks, mean, covariance, missed, expected, self._looks, observation, measured, self.fps
+        )
         pairs = match(scene, self.settings)
         founders = self._founders(observation, pairs)
         covered = hidden(observation.boxes, observation.boxes)
         students, lesson = self._lesson(observation, covered, pairs, founders)
         # From here on nothing can fail: an embedder that raises leaves the state as it was.
         self._see(observation)
-        self._correct(tracks, observation, measured, covered, pairs)
+        tracks["missed"] = missed
+        self._correct(mean, covariance, observation, measured, covered, pairs)
         self._looks.grow_older(dt)
-        self._tracks = tracks
         if len(founders):
             pairs.add(np.arange(len(tracks), len(tracks) + len(founders)), founders)
             self._tracks = np.concatenate([tracks, self._born(observation, measured, founders)])
@@ -80,18 +83,15 @@ class Online(OnlineTracker):
         self._confirm()
         return self._answer(measured, pairs)
 
-    def _predicted(self, observation: Observation, dt: float) -> Table:
-        """The tracks where they are expected in this frame; sizes of lost tracks stay."""
-        tracks = self._tracks.copy()
-        mean, covariance = tracks["mean"], tracks["covariance"]
-        mean[tracks["missed"] > 0, 1, 2:] = 0.0
+    def _predicted(self, observation: Observation, dt: float) -> tuple[Float, Float]:
+        """Mean and covariance of the tracks in this frame; sizes of lost tracks stay."""
+        mean, covariance = self._tracks["mean"].copy(), self._tracks["covariance"]
+        mean[self._tracks["missed"] > 0, 1, 2:] = 0.0
         if observation.frame is not None:
             affine = self._camera.estimate(observation.frame, observation.boxes)
             if not np.array_equal(affine, STILL):
                 mean, covariance = self.settings.filter.warp(mean, covariance, affine)
-        tracks["mean"], tracks["covariance"] = self.settings.filter.predict(mean, covariance, dt)
-        tracks["missed"] += dt
-        return tracks
+        return self.settings.filter.predict(mean, covariance, dt)
 
     def _see(self, observation: Observation) -> None:
         if observation.frame is not None:
@@ -132,25 +132,24 @@ class Online(OnlineTracker):
 
     def _correct(
         self,
-        tracks: Table,
+        mean: Float,
+        covariance: Float,
         observation: Observation,
         measured: Float,
         covered: Float,
         pairs: Pairs,
     ) -> None:
-        """Update the paired tracks, in place, with their detections."""
+        """Let the predicted state be the tracks' own, the paired ones after their detections."""
+        tracks, settings = self._tracks, self.settings
         rows, detections = pairs.tracks, pairs.detections
-        if not len(rows):
-            return
-        settings = self.settings
         scores = observation.scores[detections]
-        mean, covariance = tracks["mean"][rows], tracks["covariance"][rows]
-        seen = self._uncut(tracks["hits"][rows], mean, measured, covered, detections)
-        noise = settings.filter.noise(mean)
+        before, spread = mean[rows], covariance[rows]
+        seen = self._uncut(tracks["hits"][rows], before, measured, covered, detections)
+        noise = settings.filter.noise(before)
         doubt = covered[detections] + np.maximum(SURE - scores, 0.0)
         noise *= (1.0 + settings.unsure_noise * doubt)[:, None]
-        mean, covariance = settings.filter.update(mean, covariance, seen, noise)
-        tracks["mean"][rows], tracks["covariance"][rows] = mean, covariance
+        mean[rows], covariance[rows] = settings.filter.update(before, spread, seen, noise)
+        tracks["mean"], tracks["covariance"] = mean, covariance
         tracks["missed"][rows] = 0.0
         tracks["hits"][rows] += 1
         tracks["evidence"][rows] += scores - settings.doubt
