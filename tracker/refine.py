@@ -20,6 +20,10 @@ from tracker.tracklets import NOBODY, Observations, classes, paths
 from tracker.types import Embeddings, Float, Integer, Mask
 
 
+FILLED = 8
+"""Column of the answer that tells boxes in gaps from observed ones."""
+
+
 def refine(
     rows: ArrayLike,
     *,
@@ -58,7 +62,8 @@ def refine(
     -------
     float64 [K, 10]
         Rows ordered by frame and id. IDs are those given; the later half of a track that proved
-        to be two has a new one. A box that fills a gap has the score of the box before it.
+        to be two has a new one. The eighth column is the class, the ninth is 1 for a box that
+        fills a gap, which has the score of the box before it, and 0 for one that was observed.
 
     Raises
     ------
@@ -127,6 +132,7 @@ def _answer(
     rows[:, 4:6] -= rows[:, 2:4]
     rows[:, SCORE] = found.scores[path.source[place]]
     rows[:, CLASS] = kinds[path.ids]
+    rows[:, FILLED] = path.source < 0
     rows = rows[visible]
     return rows[np.lexsort((rows[:, ID], rows[:, FRAME]))]
 

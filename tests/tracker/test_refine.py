@@ -22,6 +22,8 @@ def test_a_gap_is_filled_by_boxes_on_the_line_between() -> None:
     assert set(better[:, 1]) == {4.0}
     np.testing.assert_allclose(centres(better), centres(whole), atol=1e-4)
     np.testing.assert_allclose(better[:, 4:6], whole[:, 4:6], atol=1e-4)
+    assert better[better[:, 8] == 1, 0].tolist() == list(range(16, 26))
+    assert set(better[better[:, 0] <= 15, 8]) == {0.0}
 
 
 def test_a_person_behind_a_post_is_one() -> None:
