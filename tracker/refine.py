@@ -19,7 +19,6 @@ from tracker.smoothing import Trajectories
 from tracker.tracklets import NOBODY, Observations, classes, paths
 from tracker.types import Embeddings, Float, Integer, Mask
 
-
 FILLED = 8
 """Column of the answer that tells boxes in gaps from observed ones."""
 
