@@ -62,7 +62,8 @@ class OnlineTracker(ABC):
             What was expected and what came. The tracker's state is as before the call.
         """
         observation = observe(boxes, scores, classes, embeddings, frame, self._width)
-        tracks = self._step(observation, self._clock.step(timestamp))
+        tracks = self._step(observation, self._clock.since(timestamp))
+        self._clock.tick(timestamp)
         if observation.appearance is not None:
             self._width = observation.appearance.width
         return tracks

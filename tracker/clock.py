@@ -35,21 +35,33 @@ class Clock:
         InvalidInput
             The timestamp is not finite or not later than the one before.
         """
+        frames = self.since(timestamp)
+        self.tick(timestamp)
+        return frames
+
+    def since(self, timestamp: float | None) -> float:
+        """What :meth:`step` answers, without going on."""
         if timestamp is None:
             return 1.0
         if not math.isfinite(timestamp):
             raise InvalidInput(f"timestamp: expected finite seconds, got {timestamp}")
-        last, self._last = self._last, timestamp
-        if last is None:
+        if self._last is None:
             return 1.0
-        if timestamp <= last:
-            self._last = last
+        if timestamp <= self._last:
             raise InvalidInput(
-                f"timestamp: expected seconds later than {last}, those of the frame before, got "
-                f"{timestamp}; reset() the tracker before another video"
+                f"timestamp: expected seconds later than {self._last}, those of the frame before, "
+                f"got {timestamp}; reset() the tracker before another video"
             )
-        self._intervals.append(timestamp - last)
-        return (timestamp - last) / self._median()
+        interval = timestamp - self._last
+        return interval / (self._median() if self._intervals else interval)
+
+    def tick(self, timestamp: float | None) -> None:
+        """Go on to a timestamp that :meth:`since` has taken."""
+        if timestamp is None:
+            return
+        if self._last is not None:
+            self._intervals.append(timestamp - self._last)
+        self._last = timestamp
 
     def _median(self) -> float:
         return sorted(self._intervals)[len(self._intervals) // 2]

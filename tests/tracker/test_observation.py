@@ -85,14 +85,14 @@ def test_a_callable_is_asked_once_for_each_row() -> None:
 def test_a_refused_frame_leaves_the_tracker_as_it_was() -> None:
     tracker, twin = DeepSort(), DeepSort()
     for each in (tracker, twin):
-        each.update([BOX], [0.9])
+        each.update([BOX], [0.9], timestamp=0.0)
 
     def broken(rows: np.ndarray) -> np.ndarray:
         raise RuntimeError("the embedder is gone")
 
     with pytest.raises(RuntimeError, match="embedder is gone"):
-        tracker.update([[300, 20, 340, 120]], [0.9], embeddings=broken)
-    a, b = (each.update([BOX], [0.9]) for each in (tracker, twin))
+        tracker.update([[300, 20, 340, 120]], [0.9], embeddings=broken, timestamp=0.04)
+    a, b = (each.update([BOX], [0.9], timestamp=0.04) for each in (tracker, twin))
     assert a is not None
     assert b is not None
     np.testing.assert_array_equal(a.boxes, b.boxes)
