@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -144,7 +145,8 @@ class Batcher:
                 )
             self._count(kind, 1)
             self._pool.submit(self._prepare, item, image, imgsz)
-        item.future.add_done_callback(partial(self._left, item, kind))
+        # Weakly: a future that kept its item would keep the pixels until the collector runs.
+        item.future.add_done_callback(partial(self._left, weakref.ref(item), kind))
         return item.future
 
     def close(self) -> None:
@@ -166,11 +168,12 @@ class Batcher:
         item.preprocess_seconds = item.queued - began
         self._model.put(item)
 
-    def _left(self, item: Item, kind: str, future: Future[Inference]) -> None:
+    def _left(self, leaving: weakref.ref[Item], kind: str, future: Future[Inference]) -> None:
         """An item was answered, failed or cancelled: its place is free."""
         with self._lock:
             self._count(kind, -1)
-        if future.cancelled():
+        item = leaving()
+        if future.cancelled() and item is not None:
             self._model.discard(item)
 
     def _count(self, kind: str, change: int) -> None:

@@ -40,7 +40,7 @@ class Inference:
     postprocess_ms: float
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Item:
     """One image on its way through a model; times are those of ``time.monotonic``."""
 

@@ -133,8 +133,8 @@ class ModelThread:
             self.detector = detector
             self.max_batch = min(self.max_batch, detector.max_batch)
             self._probe_at = time.monotonic()
-            while (flight := self._next_flight(detector)) is not None:
-                self._start(detector, flight)
+            while self._start_next(detector):
+                pass
             detector.close()
         except Exception as error:
             log.exception("the model %s could not be loaded or run", self._name)
@@ -188,13 +188,18 @@ class ModelThread:
                 batch.append(item)
         return batch
 
-    def _start(self, detector: Detector, flight: Flight) -> None:
+    def _start_next(self, detector: Detector) -> bool:
+        """Start a forward; False once there will be none. Keeps nothing of it when it returns."""
+        flight = self._next_flight(detector)
+        if flight is None:
+            return False
         try:
             answer = detector.start(flight.batch)
         except Exception as error:
             answer = Future()
             answer.set_exception(error)
         answer.add_done_callback(partial(self._landed, flight))
+        return True
 
     # The thread in which a forward ends: the owner's, or one of the runtime's.
 

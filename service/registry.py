@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from models import catalog
 from models.detector import load_detector
+from models.errors import TracklineError
 from service.batching import Batcher, State
 from service.errors import Conflict, ModelNotReady, ShuttingDown, UnknownModel
 from service.metrics import Metrics
@@ -57,6 +58,7 @@ class Models:
         """Begin to load the models of the settings, each in its own thread; does not wait."""
         for name in self._settings.models:
             self.load(name)
+        threading.Thread(target=self._load_embedder, name="embedder", daemon=True).start()
 
     def load(self, name: str) -> Batcher:
         """Begin to load a detector; `Batcher.loaded` tells when it is ready.
@@ -174,6 +176,13 @@ class Models:
             self._batchers.clear()
         for batcher in batchers:
             batcher.close()
+
+    def _load_embedder(self) -> None:
+        """Have the embedder of the settings ready before the first video asks for it."""
+        try:
+            self.embedder()
+        except TracklineError:
+            log.exception("the embedder %s could not be loaded", self._settings.embedder)
 
     def _load_from_catalogue(self, name: str) -> Detector:
         settings = self._settings

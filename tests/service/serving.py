@@ -24,8 +24,8 @@ def serving(
     **settings: Any,
 ) -> Iterator[tuple[str, FastAPI]]:
     """The address and the application of a server with the fake detector, once it is ready."""
-    given = {"host": "127.0.0.1", "port": 0, "models": "fake", "shutdown_seconds": 5} | settings
-    chosen = Settings.model_validate(given)
+    given = {"port": 0, "models": "fake", "embedder": "colour", "shutdown_seconds": 5}
+    chosen = Settings.model_validate(given | settings)
     app = create_app(chosen, load or (lambda name: FakeDetector()))
     server = Server(app, chosen)
     with listen(chosen) as sock:

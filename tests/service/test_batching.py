@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from functools import partial
@@ -216,3 +218,17 @@ def test_many_threads_submit_and_every_future_is_answered(make: Make) -> None:
     for thread in threads:
         thread.join(WAIT)
     assert len(answers) == 160
+
+
+def test_the_pixels_of_an_answered_image_are_free_at_once(make: Make) -> None:
+    batcher = make()
+    image = marked(90)
+    pixels = weakref.ref(image)
+    future = batcher.submit(image, OPTIONS)
+    del image
+    gc.disable()
+    try:
+        assert future.result(WAIT).batch_size == 1
+        until(lambda: pixels() is None)
+    finally:
+        gc.enable()

@@ -27,7 +27,7 @@ def make() -> Iterator[Make]:
     running: list[Models] = []
 
     def start(load: Callable[[str], FakeDetector] | None = None, **settings: Any) -> Models:
-        given = Settings.model_validate({"models": "fake"} | settings)
+        given = Settings.model_validate({"models": "fake", "embedder": "colour"} | settings)
         models = Models(given, Metrics(), load or (lambda name: FakeDetector()))
         running.append(models)
         models.start()
