@@ -31,6 +31,9 @@ SCORE_MEMORY = 0.9
 SETTLED = 5
 """Detections after which a track's height is known better than a half hidden box tells it."""
 
+LEAST_CUT = 0.7
+"""A box less high than this share is no cut of the expected one: the expectation is wrong."""
+
 UNCUT = 0.9
 """A box less high than this share of the expected one, behind another box, is cut off."""
 
@@ -171,7 +174,7 @@ class Online(OnlineTracker):
         if not cut.any():
             return seen
         height = mean[:, 0, 3]
-        cut &= seen[:, 3] < UNCUT * height
+        cut &= (seen[:, 3] < UNCUT * height) & (seen[:, 3] > LEAST_CUT * height)
         cut &= hits >= SETTLED
         if cut.any():
             top = seen[cut, 1] - 0.5 * seen[cut, 3]

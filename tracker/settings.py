@@ -124,7 +124,7 @@ class Settings:
     faceless: Span = Span(30, 1.2)
     memory: Span = Span(120, 4.8)
     left: Span = Span(3, 0.12)
-    coast: Span = Span(5, 0.2)
+    coast: Span = Span(4, 0.16)
     coast_hidden: Span = Span(10, 0.4)
     coast_hits: int = 5
     birth: float = 0.55
