@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from service import lines
 from service.containers import Outline
 from service.errors import kind_of
-from service.outbox import Outbox, OutboxClosed
+from service.outbox import OutboxClosed
 from service.session import FrameTracks, Session
 from service.upload import ClientGone
 from service.video import VideoEnd, VideoInfo
@@ -21,21 +21,35 @@ from service.video_errors import DamagedVideo, NoFrames, TruncatedVideo, Unreada
 log = logging.getLogger(__name__)
 
 
-class Follower:
+Line = TypeVar("Line")
+Taken = TypeVar("Taken", contravariant=True)
+
+
+class Sink(Protocol[Taken]):
+    """Where the lines of a session go; `service.outbox.Outbox` is one."""
+
+    def put(self, line: Taken) -> None:
+        """Take the next line; may wait until there is room."""
+
+    def end(self, failure: Exception | None = None) -> None:
+        """There are no more: all is said, or something failed."""
+
+
+class Follower(Generic[Line]):
     """Turns one session into lines.
 
     Parameters
     ----------
     session : Session
         What is followed; closed at the end.
-    outbox : Outbox
+    sink : Sink
         Where the lines go.
     outline : Outline
         Of the file, to know whether it came complete.
     names : lines.Names
         For the header.
     encode : callable
-        Makes bytes of a message.
+        Makes of a message what the sink takes.
     began : float
         ``time.monotonic`` when the request came.
     """
@@ -43,14 +57,14 @@ class Follower:
     def __init__(
         self,
         session: Session,
-        outbox: Outbox,
+        sink: Sink[Line],
         outline: Outline,
         names: lines.Names,
-        encode: lines.Encode,
+        encode: Callable[[dict[str, Any]], Line],
         began: float,
     ) -> None:
         self._session = session
-        self._outbox = outbox
+        self._sink = sink
         self._outline = outline
         self._names = names
         self._encode = encode
@@ -68,7 +82,7 @@ class Follower:
         try:
             with closing(self._session.run()) as said:
                 for item in said:
-                    self._outbox.put(self._encode(self._message(item)))
+                    self._sink.put(self._encode(self._message(item)))
         except (OutboxClosed, ClientGone):
             log.debug("session %s: the client has left", self._session.name)
         except (DamagedVideo, NoFrames, UnreadableVideo) as error:
@@ -78,7 +92,7 @@ class Follower:
             if kind_of(error).status >= 500:
                 log.exception("session %s failed", self._session.name)
         finally:
-            self._outbox.end(failure)
+            self._sink.end(failure)
             done()
 
     def _message(self, item: VideoInfo | FrameTracks | VideoEnd) -> dict[str, Any]:

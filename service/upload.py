@@ -137,17 +137,21 @@ class VideoUpload:
         """
         file = unnamed_file(directory)
         try:
-            offset, pending = 0, bytearray()
-            async for data in self.bytes():
-                pending += data
-                if len(pending) >= PIECE:
-                    await asyncio.to_thread(write_all, file, bytes(pending), offset)
-                    offset += len(pending)
-                    pending.clear()
-            await asyncio.to_thread(write_all, file, bytes(pending), offset)
-            if not self.outline.has_index:
-                raise TruncatedVideo("the MP4 has no index (moov box): its end is missing")
+            await self.save(file)
         except BaseException:
             os.close(file)
             raise
         return file
+
+    async def save(self, file: int) -> None:
+        """Put the whole video into an open file; raises as `to_disk` does."""
+        offset, pending = 0, bytearray()
+        async for data in self.bytes():
+            pending += data
+            if len(pending) >= PIECE:
+                await asyncio.to_thread(write_all, file, bytes(pending), offset)
+                offset += len(pending)
+                pending.clear()
+        await asyncio.to_thread(write_all, file, bytes(pending), offset)
+        if not self.outline.has_index:
+            raise TruncatedVideo("the MP4 has no index (moov box): its end is missing")

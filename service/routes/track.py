@@ -7,93 +7,22 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from service.auth import require_key
 from service.batching import Batcher
-from service.decoding import Job, decoding_threads
-from service.frames import bytes_for
 from service.lines import EVENTS, NDJSON, Names
 from service.multipart import boundary_of
-from service.parameters import DetectQuery
 from service.schemas import REFUSALS
-from service.session import Session, SessionOptions
+from service.session import Session
 from service.settings import Settings
 from service.stream import Engine, Plan, TrackStream
-from tracker.presets import PRESETS, make_tracker
-from tracker.types import Tracker
+from service.track_query import NO_EMBEDDER, TrackQuery
 
 router = APIRouter(tags=["tracks"], dependencies=[Depends(require_key)])
 
-NO_EMBEDDER = "none"
-WITHOUT_APPEARANCE = frozenset({"sort", "bytetrack"})
-"""Trackers that never ask for embeddings."""
-MOST_DELAY = 300
 _VIDEO = {"schema": {"type": "string", "format": "binary"}}
-
-
-class TrackQuery(DetectQuery):
-    """How a video's objects are found and followed."""
-
-    conf: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="Least confidence of a detection; the tracker has thresholds of its own.",
-    )
-    tracker: str = Field(
-        default="deepsort", max_length=64, description=f"One of {', '.join(PRESETS)}."
-    )
-    embedder: str | None = Field(
-        default=None,
-        max_length=64,
-        description="Tells objects apart by their looks; `none` goes by motion alone.",
-        examples=["osnet-x0.25"],
-    )
-    delay: int = Field(
-        default=0,
-        ge=0,
-        le=MOST_DELAY,
-        description="Answer each frame that many frames later, boxes smoothed and gaps filled.",
-    )
-    stride: int = Field(default=1, ge=1, description="Follow every n-th frame only.")
-    start: int = Field(default=0, ge=0, description="First frame, from 0.")
-    end: int | None = Field(default=None, ge=1, description="The frame after the last one.")
-    reenter: bool = Field(
-        default=False,
-        description="Whether an object that left the picture may come back as the same one; "
-        "`deepsort` alone can.",
-    )
-
-    def make_tracker(self) -> Tracker:
-        """A tracker of one's own for a session.
-
-        Raises
-        ------
-        InvalidInput
-            No such tracker, or it cannot do what is asked of it.
-        """
-        settings = {"reenter": True} if self.reenter else {}
-        return make_tracker(self.tracker, delay=self.delay, **settings)
-
-    def job(self, settings: Settings, demuxer: str) -> Job:
-        """The decoder's task, within the server's limits."""
-        return Job(
-            demuxer=demuxer,
-            ring_bytes=bytes_for(settings.max_video_pixels),
-            start=self.start,
-            end=self.end,
-            stride=self.stride,
-            max_pixels=settings.max_video_pixels,
-            max_side=settings.max_video_side,
-            max_frames=settings.max_video_frames,
-            max_seconds=settings.max_video_seconds,
-            frame_cpu_s=settings.decoder_frame_seconds,
-            memory=settings.decoder_memory_bytes,
-            threads=decoding_threads(),
-        )
 
 
 @router.post(
@@ -138,17 +67,9 @@ async def track(request: Request, query: Annotated[TrackQuery, Query()]) -> Trac
     settings: Settings = state.settings
     state.shutdown.check()
     batcher: Batcher = state.models.batcher(query.model)
-    options = SessionOptions(
-        detect=query.options(batcher.detector, settings),
-        imgsz=query.imgsz,
-        in_flight=settings.frames_in_flight,
-        deadline_seconds=settings.deadline_seconds,
-    )
+    options = query.session_options(batcher.detector, settings)
     tracker = query.make_tracker()
-    wanted = query.embedder or (NO_EMBEDDER if query.tracker in WITHOUT_APPEARANCE else None)
-    embedder = None
-    if wanted != NO_EMBEDDER:
-        embedder = await run_in_threadpool(state.models.embedder, wanted)
+    embedder = await run_in_threadpool(query.load_embedder, state.models)
     embedder_name = NO_EMBEDDER if embedder is None else embedder.name
     name = secrets.token_hex(8)
     plan = Plan(
