@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CLOSE_SECONDS = 10.0
+
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 FAKE = "fake"  # the detector that needs no weights and is in no catalogue
 
@@ -52,13 +54,16 @@ class Models:
         self._batchers: dict[str, Batcher] = {}
         self._embedders: dict[str, Embedder] = {}
         self._embedder_lock = threading.Lock()
+        self._embedder_loader = threading.Thread(
+            target=self._load_embedder, name="embedder", daemon=True
+        )
         self._closed = False
 
     def start(self) -> None:
         """Begin to load the models of the settings, each in its own thread; does not wait."""
         for name in self._settings.models:
             self.load(name)
-        threading.Thread(target=self._load_embedder, name="embedder", daemon=True).start()
+        self._embedder_loader.start()
 
     def load(self, name: str) -> Batcher:
         """Begin to load a detector; `Batcher.loaded` tells when it is ready.
@@ -176,6 +181,9 @@ class Models:
             self._batchers.clear()
         for batcher in batchers:
             batcher.close()
+        if self._embedder_loader.is_alive():
+            # The interpreter must not end while a runtime's own code is being run.
+            self._embedder_loader.join(CLOSE_SECONDS)
 
     def _load_embedder(self) -> None:
         """Have the embedder of the settings ready before the first video asks for it."""
