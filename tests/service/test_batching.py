@@ -19,6 +19,7 @@ from models.fake import FakeDetector, FakePrepared
 from models.types import DetectOptions
 from service.batching import Batcher, Inference
 from service.errors import DeadlineExceeded, ModelNotReady, QueueFull
+from service.settings import Settings
 from tests.service.gate import OPTIONS, WAIT, Gate, hold, marked, submit_all, until
 
 Make = Callable[..., Batcher]
@@ -118,10 +119,11 @@ def test_a_full_queue_refuses_at_once_and_frees_places_as_work_ends(make: Make, 
 
 
 def test_videos_cannot_take_the_places_of_images(make: Make, gate: Gate) -> None:
+    settings = Settings(max_sessions=1, frames_in_flight=2)
     batcher = make(max_sessions=1, frames_in_flight=2)
     hold(gate, batcher)
-    submit_all(batcher, [2, 3], session="video")
-    with pytest.raises(QueueFull, match="2 frames"):
+    submit_all(batcher, range(10, 10 + settings.frame_queue), session="video")
+    with pytest.raises(QueueFull, match=f"{settings.frame_queue} frames"):
         batcher.submit(marked(4), OPTIONS, session="video")
     image = batcher.submit(marked(5), OPTIONS)
     gate.open()
