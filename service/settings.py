@@ -64,6 +64,17 @@ class Settings(BaseSettings):
         "unset, the system's folder for temporary files.",
     )
 
+    jobs_dir: Path | None = Field(
+        default=None,
+        description="Folder of the jobs, their videos and their results; unset, "
+        "`trackline/jobs` in the user's folder for data. One server at a time uses it.",
+    )
+    database_url: str | None = Field(
+        default=None,
+        description="Database of the jobs as an SQLAlchemy URL; unset, an SQLite file in "
+        "`jobs_dir`.",
+    )
+
     api_keys: Keys = Field(
         default=(), description="Keys that callers must send; none set, every caller is let in."
     )
@@ -125,6 +136,15 @@ class Settings(BaseSettings):
         10.0, "CPU seconds that the decoding of one frame may take.", least=0.01
     )
 
+    max_queued_jobs: int = _limit(32, "Jobs that may wait; one more is refused.")
+    max_running_jobs: int = _limit(1, "Jobs that run at once.")
+    max_job_age_seconds: float = _limit(
+        7 * 86400.0, "Seconds after which a job that has ended is removed."
+    )
+    max_jobs_bytes: int = _limit(
+        20 * 1024 * MIB, "Bytes of all jobs; over it, those that ended first are removed."
+    )
+
     @field_validator("api_keys", "admin_key")
     @classmethod
     def _refuse_weak_keys(
@@ -152,8 +172,8 @@ class Settings(BaseSettings):
 
     @property
     def frame_queue(self) -> int:
-        """Frames of all sessions together that may wait for or be in one model."""
-        return self.max_sessions * self.frames_in_flight
+        """Frames of all sessions and jobs together that may wait for or be in one model."""
+        return (self.max_sessions + self.max_running_jobs) * self.frames_in_flight
 
     def limits(self) -> dict[str, float]:
         """Every limit in force, by its name."""

@@ -47,6 +47,6 @@ def test_every_setting_is_described_and_every_limit_is_listed() -> None:
     assert "api_keys" not in limits
 
 
-def test_sessions_can_never_fill_the_queue_of_a_model() -> None:
-    settings = Settings(max_sessions=3, frames_in_flight=5)
-    assert settings.frame_queue == 15
+def test_sessions_and_jobs_can_never_fill_the_queue_of_a_model() -> None:
+    settings = Settings(max_sessions=3, max_running_jobs=1, frames_in_flight=5)
+    assert settings.frame_queue == 20
