@@ -18,7 +18,7 @@ TASKS = ("detect", "segment", "semantic", "embed", "footage")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_KEYS = {"task", "file", "sha256", "size", "licence", "classes", "notes", "sources"}
+_KEYS = {"task", "file", "sha256", "size", "licence", "classes", "notes", "sources", "end_to_end"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Entry:
         Anything that a user should know.
     sources : tuple of Source
         Where it comes from, in the order in which they are tried.
+    end_to_end : bool
+        Of a detector with two heads, use the one that needs no suppression.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Entry:
     classes: tuple[str, ...]
     notes: str
     sources: tuple[Source, ...]
+    end_to_end: bool = False
 
 
 def read_entries(path: Path, known: Mapping[str, tuple[str, ...]]) -> dict[str, Entry]:
@@ -114,6 +117,7 @@ def _parse(
         classes=_classes(table.get("classes", ()), lists),
         notes=str(table.get("notes", "")),
         sources=sources,
+        end_to_end=bool(table.get("end_to_end", False)),
     )
     _check(_NAME.fullmatch(name), f"name: expected {_NAME.pattern}, got {name!r}")
     _check(entry.task in TASKS, f"task: expected one of {TASKS}, got {entry.task!r}")

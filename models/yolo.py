@@ -236,7 +236,7 @@ def _load_torch(name: str, device: str, threads: int | None, precision: str) -> 
     from models.runtime.torch import TorchRuntime
     from models.yolo_network import BestAnchors, load_checkpoint
 
-    network = load_checkpoint(weights)
+    network = load_checkpoint(weights, end_to_end=catalog.entry(name).end_to_end)
     if device == "cuda":
         runtime = CudaRuntime(BestAnchors(network), precision=precision)
         return YoloDetector(name, network.spec, runtime, thinned=True)

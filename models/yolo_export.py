@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from models import catalog
 from models.yolo_head import HeadSpec
 
-EXPORT_VERSION = 2
+EXPORT_VERSION = 3
 """Raised whenever the exported network changes, so that older files are not taken for it."""
 
 _SPEC = "trackline"
@@ -50,7 +50,7 @@ def exported(name: str) -> tuple[Path, HeadSpec]:
         spec = _read_spec(path)
         if spec is None:
             _log.info("%s: exporting to ONNX, once: %s", name, path)
-            spec = _export(weights, path)
+            spec = _export(weights, path, end_to_end=catalog.entry(name).end_to_end)
     return path, spec
 
 
@@ -60,13 +60,13 @@ def export_path(name: str) -> Path:
     return catalog.cache_dir() / "exports" / f"{name}-{digest}-v{EXPORT_VERSION}.onnx"
 
 
-def _export(weights: Path, path: Path) -> HeadSpec:
+def _export(weights: Path, path: Path, *, end_to_end: bool) -> HeadSpec:
     import torch
 
     from models.runtime.export import export_onnx
     from models.yolo_network import load_checkpoint
 
-    network = load_checkpoint(weights)
+    network = load_checkpoint(weights, end_to_end=end_to_end)
     # Sides that differ, so that neither is taken for the other.
     example = torch.zeros((1, 320, 640, 3), dtype=torch.uint8)
     with torch.inference_mode():

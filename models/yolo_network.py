@@ -37,15 +37,18 @@ class YoloNetwork(nn.Module):
         An Ultralytics model of the tasks detect or segment. It is taken over and changed.
     imgsz : int
         Side of the input that it was trained at, in pixels.
+    end_to_end : bool
+        Of a model with two heads take the one whose boxes need no suppression. The other one is
+        a little more accurate, and what Ultralytics predicts with unless told otherwise.
     """
 
-    def __init__(self, model: Any, imgsz: int) -> None:
+    def __init__(self, model: Any, imgsz: int, *, end_to_end: bool = False) -> None:
         super().__init__()
         head = model.model[-1]
         if type(head).__name__ not in HEADS:
             raise ModelError(f"expected one of the heads {HEADS}, got {type(head).__name__}")
         if hasattr(head, "one2one_cv2"):
-            model.end2end = True
+            model.end2end = end_to_end
         model = model.float().fuse(verbose=False).eval()
         branch = head.one2one if head.end2end else head.one2many
         self.spec = _spec(model, branch["box_head"], imgsz)
@@ -120,8 +123,8 @@ def _per_anchor(branch: nn.ModuleList, levels: list[Tensor]) -> Tensor:
     return torch.cat(maps, dim=2)
 
 
-def load_checkpoint(path: Path) -> YoloNetwork:
-    """The network of an Ultralytics checkpoint.
+def load_checkpoint(path: Path, *, end_to_end: bool = False) -> YoloNetwork:
+    """The network of an Ultralytics checkpoint; ``end_to_end`` as for `YoloNetwork`.
 
     Raises
     ------
@@ -147,7 +150,7 @@ def load_checkpoint(path: Path) -> YoloNetwork:
         if isinstance(module, nn.Upsample) and not hasattr(module, "recompute_scale_factor"):
             module.recompute_scale_factor = None  # absent from what old versions of torch wrote
     trained = fields.get("train_args") or {}
-    return YoloNetwork(model, int(trained.get("imgsz", 640)))
+    return YoloNetwork(model, int(trained.get("imgsz", 640)), end_to_end=end_to_end)
 
 
 def _spec(model: Any, boxes: Iterable[Any], imgsz: int) -> HeadSpec:

@@ -72,10 +72,16 @@ def test_each_entry_is_complete(name: str) -> None:
     assert bool(entry.classes) == (entry.task in ("detect", "segment", "semantic"))
 
 
-def test_files_and_hashes_are_each_of_one_entry() -> None:
+def test_every_file_has_one_hash_and_every_hash_one_file() -> None:
     entries = [catalog.entry(name) for name in catalog.names()]
-    assert len({entry.sha256 for entry in entries}) == len(entries)
-    assert len({entry.file for entry in entries}) == len(entries)
+    pairs = {(entry.file, entry.sha256) for entry in entries}
+    assert len({file for file, _ in pairs}) == len(pairs)
+    assert len({sha256 for _, sha256 in pairs}) == len(pairs)
+
+
+def test_two_entries_of_one_file_read_it_by_different_heads() -> None:
+    entries = [catalog.entry(name) for name in catalog.names()]
+    assert len({(entry.file, entry.end_to_end) for entry in entries}) == len(entries)
 
 
 def test_names_can_be_asked_for_by_task() -> None:

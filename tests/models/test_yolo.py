@@ -18,6 +18,7 @@ pytestmark = pytest.mark.weights
 
 CHECKPOINTS = [
     "yolo26n",
+    "yolo26n-e2e",
     "yolo26s",
     "yolo26m",
     "yolo26l",
@@ -34,8 +35,8 @@ CHECKPOINTS = [
 @pytest.fixture(scope="module")
 def end_to_end() -> Iterator[YoloDetector]:
     """A detector that needs no suppression, in torch."""
-    weights("yolo26n")
-    detector = load_yolo("yolo26n", runtime="torch")
+    weights("yolo26n-e2e")
+    detector = load_yolo("yolo26n-e2e", runtime="torch")
     yield detector
     detector.close()
 
@@ -203,7 +204,7 @@ def test_exported_network_finds_the_same_in_float32(
 
 
 def test_default_runtime_finds_the_same_objects(end_to_end: YoloDetector) -> None:
-    fast = load_yolo("yolo26n")
+    fast = load_yolo("yolo26n-e2e")
     for name in PHOTOGRAPHS:
         image = photograph(name)
         found, expected = fast.predict([image])[0], end_to_end.predict([image])[0]

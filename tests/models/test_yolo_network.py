@@ -21,6 +21,7 @@ from tests.models.yolo_oracle import ClassificationModel, DetectionModel, Segmen
 
 DETECTING = ["yolov5nu", "yolov8n", "yolov9t", "yolov10n", "yolo11n", "yolo12n", "yolo26n"]
 SEGMENTING = ["yolov8n-seg", "yolo11n-seg", "yolo26n-seg"]
+TWO_HEADED = ["yolov10n", "yolo26n", "yolo26n-seg"]
 
 
 @pytest.fixture(autouse=True)
@@ -44,16 +45,23 @@ def checkpoint(folder: Path, name: str) -> tuple[Path, Any]:
     return path, model
 
 
-@pytest.mark.parametrize("name", [*DETECTING, *SEGMENTING])
-def test_decoded_answer_is_that_of_the_model_itself(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "end_to_end"),
+    [(name, False) for name in [*DETECTING, *SEGMENTING]] + [(name, True) for name in TWO_HEADED],
+)
+def test_decoded_answer_is_that_of_the_model_itself(
+    name: str, end_to_end: bool, tmp_path: Path
+) -> None:
     path, model = checkpoint(tmp_path, name)
-    network = load_checkpoint(path)
+    network = load_checkpoint(path, end_to_end=end_to_end)
+    assert network.spec.end_to_end == end_to_end
     pixels = torch.randint(0, 256, (1, 96, 128, 3), dtype=torch.uint8)
-    model.end2end = network.spec.end_to_end
+    if name in TWO_HEADED:
+        model.end2end = end_to_end
     with torch.inference_mode():
         _, answer = model(pixels.permute(0, 3, 1, 2).flip(1).float() / 255)
         outputs = [output[0].numpy() for output in network(pixels)]
-    answer = answer.get("one2one", answer)
+    answer = answer.get("one2one" if end_to_end else "one2many", answer)
     raw = RawHead(*outputs)
     np.testing.assert_allclose(raw.logits, answer["scores"][0].numpy(), rtol=1e-3, atol=1e-3)
     spec = network.spec
@@ -121,6 +129,7 @@ def catalogued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         f'file = "{path.name}"\n'
         f'sha256 = "{hashlib.sha256(path.read_bytes()).hexdigest()}"\n'
         'licence = "none"\n'
+        "end_to_end = true\n"
         'classes = ["a", "b", "c"]\n'
         f'sources = [{{ path = "{path}" }}]\n'
     )
@@ -136,7 +145,7 @@ def test_export_takes_any_size_and_batch_and_is_kept(catalogued: str) -> None:
     again, stored = yolo_export.exported(catalogued)
     assert (again, again.stat().st_mtime_ns) == (path, made)
     np.testing.assert_array_equal(stored.weights, spec.weights)
-    network = load_checkpoint(catalog.fetch(catalogued))
+    network = load_checkpoint(catalog.fetch(catalogued), end_to_end=True)
     runtime = load_runtime(path, "onnx", threads=1)
     for shape in ((1, 64, 96, 3), (2, 96, 64, 3)):
         pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

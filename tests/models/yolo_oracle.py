@@ -54,12 +54,14 @@ def photograph(name: str) -> Image:
 
 
 def predict(name: str, image: Image, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Any:
-    """Ultralytics' `Results` for one image, from the end-to-end head where there is one."""
+    """Ultralytics' `Results` for one image, from the head that the catalogue says."""
     # Its warm-up imports torchvision's compiled operators, which need not match torch. Without
     # them it uses its own suppression, which gives the same.
     monkeypatch.setattr(AutoBackend, "warmup", lambda *_, **__: None)
     model = ultralytics.YOLO(str(weights(name)))
-    return model.predict(image, verbose=False, nms=False, device="cpu", **settings)[0]
+    # To Ultralytics, False is the head that needs no suppression, None the default one.
+    nms = False if catalog.entry(name).end_to_end else None
+    return model.predict(image, verbose=False, nms=nms, device="cpu", **settings)[0]
 
 
 def assert_same(ours: Detections, theirs: Any, image: Image) -> None:
