@@ -43,7 +43,7 @@ class Claiming:
 
     overlap: float = 0.4
     look_alike: float = 0.4
-    confidence: float = 0.2
+    confidence: float = 0.1
     ahead: int = 3
     gap: int = 10
     rounds: int = 3

@@ -55,15 +55,15 @@ class Refinement:
         The rules of the single steps.
     """
 
-    adopt: float = 0.5
+    adopt: float = 0.6
     faint: float = 0.2
-    cut: int = 10
+    cut: int = 12
     piece: int = 3
     fill: int = 30
     standing: float = 0.5
     seen: int = 6
     density: float = 0.35
-    confidence: float = 0.4
+    confidence: float = 0.45
     evidence: float = 3.0
     doubt: float = 0.3
     claiming: Claiming = field(default_factory=Claiming)
