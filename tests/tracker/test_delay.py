@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tracker.deepsort import DeepSort
 from tracker.delay import Delay
 from tracker.types import Tracks
 
@@ -137,3 +138,26 @@ def test_memory_is_flat() -> None:
         delay.push(shown([t], [10.0]))
         sizes.add(len(delay._window))
     assert max(sizes) < 30
+
+
+def test_a_delayed_tracker_gives_the_ids_of_the_undelayed_one() -> None:
+    rng = np.random.default_rng(4)
+    at_once, late = DeepSort(), DeepSort(delay=4)
+    shown_at_once: list[set[int]] = []
+    answers: list[Tracks] = []
+    for t in range(60):
+        corner = np.array([[20 + 6 * t, 40], [700 - 5 * t, 60], [300, 200 + 2 * t]])
+        boxes = np.hstack((corner, corner + np.array([40, 100]))) + rng.normal(0.0, 1.0, (3, 4))
+        seen = rng.random(3) > 0.1
+        direct = at_once.update(boxes[seen], np.full(seen.sum(), 0.9))
+        delayed = late.update(boxes[seen], np.full(seen.sum(), 0.9))
+        assert direct is not None
+        shown_at_once.append(set(direct.ids.tolist()))
+        answers += [] if delayed is None else [delayed]
+    answers += late.flush()
+
+    assert len(answers) == 60
+    for before, after in zip(shown_at_once, answers, strict=True):
+        assert before <= set(after.ids.tolist())
+        assert len(set(after.ids.tolist())) == len(after)
+    assert set().union(*shown_at_once) == {int(i) for answer in answers for i in answer.ids}
