@@ -22,12 +22,14 @@ from service.context import RequestContext
 from service.decoders import Decoders
 from service.errors import kind_of, public_detail
 from service.images import ImageCodec
+from service.jobs import Jobs
+from service.jobs_results import Results
 from service.lifecycle import Shutdown
 from service.limits import Admission, BodyLimit
 from service.metrics import Metrics
 from service.registry import Models
 from service.responses import refusal, refusal_for
-from service.routes import deepstack, detect, health, info, models, pages, track
+from service.routes import deepstack, detect, health, info, models, pages, track, videos
 from service.schemas import ANY_REFUSAL, ProblemDocument
 from service.sessions import Sessions
 from service.settings import Settings
@@ -81,9 +83,13 @@ def create_app(
     state.admission = Admission(settings.max_requests)
     state.decoders = Decoders()
     state.sessions = Sessions(settings.max_sessions)
+    state.jobs = Jobs(settings, state.models, state.decoders)
+    state.results = Results(state.decoders)
     state.shutdown = Shutdown()
     grace = STREAM_GRACE * settings.shutdown_seconds
     state.shutdown.on_begin(lambda: state.sessions.shut_down(grace))
+    state.shutdown.on_begin(state.jobs.stop)
+    state.shutdown.on_begin(state.results.stop)
     _add_routes(app)
     _add_middleware(app, settings)
     app.add_exception_handler(TracklineError, _on_our_error)
@@ -98,10 +104,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     state.models.start()
     await asyncio.to_thread(state.decoders.start)
+    await asyncio.to_thread(state.jobs.start)
     try:
         yield
     finally:
         state.shutdown.begin()
+        await asyncio.to_thread(state.results.close)
+        await asyncio.to_thread(state.jobs.close)
         await asyncio.to_thread(state.models.close)
         await asyncio.to_thread(state.decoders.close)
         state.codec.close()
@@ -111,6 +120,7 @@ def _add_routes(app: FastAPI) -> None:
     for router in (detect.router, deepstack.router, models.router, info.router, health.metadata):
         app.include_router(router, dependencies=[Depends(require_key)])
     app.include_router(track.router)
+    app.include_router(videos.router)
     app.include_router(health.health)
     app.include_router(pages.router)
     app.mount("/web", StaticFiles(directory=pages.WEB), name="web")

@@ -113,7 +113,12 @@ def error(reason: BaseException, next_frame: int) -> dict[str, Any]:
     """The last line of a video that could not be followed further than ``next_frame``."""
     return {
         "type": "error",
-        "code": kind_of(reason).code.replace("-", "_"),
+        "code": code_of(reason),
         "message": public_detail(reason),
         "frame": next_frame,
     }
+
+
+def code_of(reason: BaseException) -> str:
+    """The code of an error as lines have it."""
+    return kind_of(reason).code.replace("-", "_")

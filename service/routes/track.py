@@ -23,6 +23,21 @@ from service.track_query import NO_EMBEDDER, TrackQuery
 router = APIRouter(tags=["tracks"], dependencies=[Depends(require_key)])
 
 _VIDEO = {"schema": {"type": "string", "format": "binary"}}
+VIDEO_BODY = {
+    "required": True,
+    "description": "A video: MP4, MOV, MKV, WebM, AVI, MPEG-TS, MJPEG or GIF.",
+    "content": {
+        "application/octet-stream": _VIDEO,
+        "video/*": _VIDEO,
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["video"],
+                "properties": {"video": {"type": "string", "format": "binary"}},
+            }
+        },
+    },
+}
 
 
 @router.post(
@@ -39,23 +54,7 @@ _VIDEO = {"schema": {"type": "string", "format": "binary"}}
         408: {**REFUSALS[400], "description": "The body stopped coming."},
         507: {**REFUSALS[400], "description": "No room for a video that must be stored first."},
     },
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "description": "A video: MP4, MOV, MKV, WebM, AVI, MPEG-TS, MJPEG or GIF.",
-            "content": {
-                "application/octet-stream": _VIDEO,
-                "video/*": _VIDEO,
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["video"],
-                        "properties": {"video": {"type": "string", "format": "binary"}},
-                    }
-                },
-            },
-        }
-    },
+    openapi_extra={"requestBody": VIDEO_BODY},
 )
 async def track(request: Request, query: Annotated[TrackQuery, Query()]) -> TrackStream:
     """Answer with one line for every frame, the first of them before the upload is complete.

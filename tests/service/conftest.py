@@ -15,6 +15,14 @@ from tests.service.gate import WAIT, Gate
 from tests.service.serving import serving
 
 
+@pytest.fixture(scope="session", autouse=True)
+def jobs_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the jobs of the tests' servers out of the user's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRACKLINE_JOBS_DIR", str(tmp_path_factory.mktemp("jobs")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
     """A client of a server with the fake detector and the default settings."""
