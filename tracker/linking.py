@@ -52,7 +52,7 @@ class Linking:
 
     max_gap: int = 120
     blind_gap: int = 30
-    look_alike: float = 0.25
+    look_alike: float = 0.3
     slack: float = 0.5
     drift: float = 0.06
     growth: float = 0.5

@@ -63,7 +63,7 @@ class Refinement:
     standing: float = 0.5
     seen: int = 6
     density: float = 0.35
-    confidence: float = 0.45
+    confidence: float = 0.5
     evidence: float = 3.0
     doubt: float = 0.3
     claiming: Claiming = field(default_factory=Claiming)
