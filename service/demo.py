@@ -55,7 +55,9 @@ def server(console: Console) -> Iterator[str]:
     """Run a server on a free port of the loopback; its address once it is ready."""
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--models", "yolo26n"]
     console.print("Starting the server …")
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     try:
         address = _wait_until_ready(process)
         console.print(f"It listens on {address}")

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MOT = Path(os.environ.get("TRACKLINE_MOT_DIR", ROOT.parent / "shared" / "mot"))
+SHARED = ROOT.parent / "shared"
+MOT = Path(os.environ.get("TRACKLINE_MOT_DIR", SHARED / "mot"))
+
+if (SHARED / "weights").is_dir():
+    # Weights whose publisher cannot be reached from everywhere; the catalogue checks their hash.
+    os.environ.setdefault("TRACKLINE_WEIGHTS_PATH", str(SHARED / "weights"))
 
 
 @pytest.fixture(scope="session")
