@@ -147,7 +147,7 @@ def _last_known(
 ) -> tuple[np.ndarray[tuple[int], np.dtype[np.float32]], Integer]:
     """Score and class of tracks when they were last shown before a frame."""
     scores, classes = np.zeros(len(ids), np.float32), np.zeros(len(ids), np.int64)
-    for frame in held:
+    for frame in held if len(ids) else ():
         if frame.tick >= tick:
             break
         at = frame.tracks
