@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.types import Image
-from service.errors import ServiceError
+from service.errors import Conflict
 from service.jobs_folder import JobFolder
 from service.video_errors import StorageFailed
 from tracker.mot import COLUMNS, Rows, to_rows
 from tracker.types import EmbedRows, Tracker, Tracks
 
 
-class NotReproduced(ServiceError):
+class NotReproduced(Conflict):
     """A job that was taken up again gave other tracks than before."""
 
-    status, code = 500, "not-reproduced"
+    code = "not-reproduced"
 
 
 class LineLog:

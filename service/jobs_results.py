@@ -111,7 +111,7 @@ class Results:
         for _ in annotate_video(folder.video, frames, draft, self._decoders):
             if self._stopping.is_set():
                 raise ShuttingDown("the server is shutting down")
-            draft.stat()  # a job that is removed has no draft any more
+            folder.path.stat()  # fails once the job is removed
 
     def _refined(self, record: JobRecord, folder: JobFolder) -> Path:
         query = TrackQuery.model_validate_json(record.query)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import httpx
 from fastapi import FastAPI
 
 from models.detector import Detector
-from models.fake import FakeDetector
+from models.fake import FakeDetector, FakePrepared
 from tests.service.clips import clip
 from tests.service.gate import WAIT, Gate
 from tests.service.serving import serving
@@ -20,9 +21,23 @@ from tests.service.serving import serving
 VIDEOS = "/v1/videos?embedder=none"
 
 
+class Steps:
+    """Lets as many forwards through as it is told to; the first one, a trial, on its own."""
+
+    def __init__(self) -> None:
+        self._allowed = threading.Semaphore(1)
+
+    def __call__(self, _: Sequence[FakePrepared]) -> None:
+        assert self._allowed.acquire(timeout=WAIT), "the forward was never let through"
+
+    def let(self, count: int) -> None:
+        """Let ``count`` more through."""
+        self._allowed.release(count)
+
+
 @contextmanager
 def job_server(
-    folder: Path, gate: Gate | None = None, **settings: Any
+    folder: Path, gate: Gate | Steps | None = None, **settings: Any
 ) -> Iterator[tuple[httpx.Client, FastAPI]]:
     """A client of a server that keeps its jobs in ``folder``; the gate holds its forwards."""
     load: Callable[[str], Detector] | None = None
