@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from tracker.types import Float, Integer, Mask
+from tracker.types import Float, Integer
 
 SPLIT_FROM = 48
 """Contested rows from which finding independent groups costs less than solving all at once."""
@@ -32,37 +32,50 @@ def assign(cost: Float, limit: float) -> tuple[Integer, Integer]:
     rows, columns : int64 [K]
         Paired, each at most once, ordered by row.
     """
+    rows, columns = (cost <= limit).nonzero()
+    return assign_pairs(rows, columns, cost[rows, columns], limit)
+
+
+def assign_pairs(
+    rows: Integer, columns: Integer, cost: Float, limit: float
+) -> tuple[Integer, Integer]:
+    """:func:`assign` where the possible pairs are listed; all others are impossible.
+
+    Parameters
+    ----------
+    rows, columns : int64 [P]
+        Ordered by row.
+    cost : float64 [P]
+    limit : float
+        Highest cost of a pair.
+    """
     allowed = cost <= limit
-    row_choices = allowed.sum(axis=1)
-    column_choices = allowed.sum(axis=0)
-    rows, columns = _only_choices(allowed, row_choices, column_choices)
-    row_choices[rows] = 0
-    column_choices[columns] = 0
-    open_rows = row_choices.nonzero()[0]
-    open_columns = column_choices.nonzero()[0]
-    if not len(open_rows):
+    if not allowed.all():
+        rows, columns, cost = rows[allowed], columns[allowed], cost[allowed]
+    if not len(rows):
         return rows, columns
-    contested = np.ix_(open_rows, open_columns)
-    if len(open_rows) < SPLIT_FROM:
-        r, c = _solve(cost[contested], limit)
-    else:
-        r, c = _solve_groups(cost[contested], allowed[contested], limit)
-    rows = np.concatenate([rows, open_rows[r]])
-    columns = np.concatenate([columns, open_columns[c]])
-    order = np.argsort(rows)
+    alone = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
+    if alone.all():
+        return rows, columns
+    r, c = _contested(rows[~alone], columns[~alone], cost[~alone], limit)
+    rows = np.concatenate([rows[alone], r])
+    columns = np.concatenate([columns[alone], c])
+    order = rows.argsort()
     return rows[order], columns[order]
 
 
-def _only_choices(
-    allowed: Mask, row_choices: Integer, column_choices: Integer
+def _contested(
+    rows: Integer, columns: Integer, cost: Float, limit: float
 ) -> tuple[Integer, Integer]:
-    """Pairs whose row and column have no other choice."""
-    rows = (row_choices == 1).nonzero()[0]
-    if not len(rows):
-        return rows, rows
-    columns = allowed[rows].argmax(axis=1)
-    alone = column_choices[columns] == 1
-    return rows[alone], columns[alone]
+    """Pairs of least cost among rows and columns of which some have several choices."""
+    # Which rows there are, ascending; for so few numbers faster than np.unique.
+    open_rows = np.bincount(rows).nonzero()[0]
+    open_columns = np.bincount(columns).nonzero()[0]
+    dense = np.full((len(open_rows), len(open_columns)), np.inf)
+    dense[open_rows.searchsorted(rows), open_columns.searchsorted(columns)] = cost
+    solve = _solve if len(open_rows) < SPLIT_FROM else _solve_groups
+    r, c = solve(dense, limit)
+    return open_rows[r], open_columns[c]
 
 
 def _solve(cost: Float, limit: float) -> tuple[Integer, Integer]:
@@ -73,9 +86,9 @@ def _solve(cost: Float, limit: float) -> tuple[Integer, Integer]:
     return rows[real], columns[real]
 
 
-def _solve_groups(cost: Float, allowed: Mask, limit: float) -> tuple[Integer, Integer]:
+def _solve_groups(cost: Float, limit: float) -> tuple[Integer, Integer]:
     count_rows, count_columns = cost.shape
-    rows, columns = np.nonzero(allowed)
+    rows, columns = np.nonzero(cost <= limit)
     size = count_rows + count_columns
     links = coo_array((np.ones(len(rows), np.int8), (rows, columns + count_rows)), (size, size))
     count, group = connected_components(links, directed=False)

@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from tracker.blocks import row_blocks
 from tracker.types import Float
 
 Form: TypeAlias = Literal["xyah", "xywh"]
@@ -75,11 +76,10 @@ class BoxFilter:
     def measure(self, xyxy: Float) -> Float:
         """Boxes x1, y1, x2, y2 as measurements of the filter's form, both float64 [N, 4]."""
         measured = np.empty((len(xyxy), 4))
-        size = xyxy[:, 2:] - xyxy[:, :2]
-        measured[:, :2] = xyxy[:, :2] + 0.5 * size
-        measured[:, 2:] = size
+        size = np.subtract(xyxy[:, 2:], xyxy[:, :2], out=measured[:, 2:])
+        np.add(xyxy[:, :2], 0.5 * size, out=measured[:, :2])
         if self.form == "xyah":
-            measured[:, 2] /= np.maximum(size[:, 1], SMALLEST_HEIGHT)
+            measured[:, 2] /= np.maximum(measured[:, 3], SMALLEST_HEIGHT)
         return measured
 
     def boxes(self, measured: Float) -> Float:
@@ -88,7 +88,10 @@ class BoxFilter:
         if self.form == "xyah":
             half[:, 0] *= half[:, 1]
         half *= 0.5
-        return np.concatenate([measured[:, :2] - half, measured[:, :2] + half], axis=1)
+        boxes = np.empty((len(measured), 4))
+        np.subtract(measured[:, :2], half, out=boxes[:, :2])
+        np.add(measured[:, :2], half, out=boxes[:, 2:])
+        return boxes
 
     def initiate(self, measured: Float) -> tuple[Float, Float]:
         """State of new tracks from measurements [N, 4]: mean [N, 2, 4], covariance [N, 3, 4]."""
@@ -105,9 +108,9 @@ class BoxFilter:
         ahead[:, 0] += dt * mean[:, 1]
         spread = covariance.copy()
         drift = dt * covariance[:, 2]
-        spread[:, 0] += dt * (2.0 * covariance[:, 1] + drift) + noise[:, 0]
+        spread[:, 0] += dt * (2.0 * covariance[:, 1] + drift)
         spread[:, 1] += drift
-        spread[:, 2] += noise[:, 1]
+        spread[:, ::2] += noise
         return ahead, spread
 
     def noise(self, mean: Float, confidence: Float | None = None) -> Float:
@@ -202,11 +205,14 @@ def gating_distance(expected: Float, variance: Float, measured: Float) -> Float:
     float64 [N, M]
         Chi-square distributed with four degrees of freedom for the right pairs.
     """
-    precision = 1.0 / np.sqrt(variance)
-    distance = np.zeros((len(expected), len(measured)))
-    for axis in range(expected.shape[1]):
-        offset = measured[None, :, axis] - expected[:, axis, None]
-        offset *= precision[:, axis, None]
+    # Coordinates come first, so that the innermost loop runs over many measurements.
+    place = np.ascontiguousarray(measured.T)[:, None]
+    centre = expected.T[:, :, None]
+    precision = (1.0 / np.sqrt(variance)).T[:, :, None]
+    distance = np.empty((len(expected), len(measured)))
+    for rows in row_blocks(len(expected), 4 * len(measured)):
+        offset = place - centre[:, rows]
+        offset *= precision[:, rows]
         offset *= offset
-        distance += offset
+        np.add.reduce(offset, axis=0, out=distance[rows])
     return distance

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tracker.assignment import assign
+from tracker.assignment import assign_pairs
 from tracker.gating import CHI_SQUARE_95, POSITION_AND_SIZE
 from tracker.kalman import gating_distance
 from tracker.looks import Looks
-from tracker.observation import Observation
-from tracker.overlap import overlap
+from tracker.observation import Appearance, Observation
+from tracker.overlap import Touching
 from tracker.settings import Settings
 from tracker.table import Table
 from tracker.types import Float, Integer, Mask
@@ -29,8 +29,8 @@ class Scene:
         Their predicted state.
     missed : float64 [N]
         Frames since their last detection.
-    expected : float64 [N, 4]
-        Their boxes x1, y1, x2, y2.
+    near : Touching
+        Tracks and detections that overlap where the tracks are expected, with their IoU.
     looks : Looks
         Their embeddings.
     observation : Observation
@@ -45,38 +45,48 @@ class Scene:
     mean: Float
     covariance: Float
     missed: Float
-    expected: Float
+    near: Touching
     looks: Looks
     observation: Observation
     measured: Float
     fps: float | None
 
 
-@dataclass(slots=True)
 class Pairs:
-    """Tracks and detections that found each other so far."""
+    """Tracks and detections that found each other so far, and those that are free.
 
-    tracks: Integer
-    detections: Integer
+    Attributes
+    ----------
+    tracks, detections : int64 [P]
+    free_tracks, free_detections : bool [N], [M]
+    """
 
-    @classmethod
-    def none(cls) -> Pairs:
-        """No pair."""
-        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    def __init__(self, tracks: int, detections: int) -> None:
+        self.tracks: Integer = np.zeros(0, np.int64)
+        self.detections: Integer = np.zeros(0, np.int64)
+        self.free_tracks = np.ones(tracks, np.bool_)
+        self.free_detections = np.ones(detections, np.bool_)
 
     def add(self, tracks: Integer, detections: Integer) -> None:
         """Note more pairs."""
+        if not len(tracks):
+            return
+        self.free_tracks[tracks] = False
+        self.free_detections[detections] = False
+        self.join(tracks, detections)
+
+    def join(self, tracks: Integer, detections: Integer) -> None:
+        """Note pairs of tracks that the detections have just started."""
         if not len(self.tracks):
             self.tracks, self.detections = tracks, detections
             return
         self.tracks = np.concatenate([self.tracks, tracks])
         self.detections = np.concatenate([self.detections, detections])
 
-    def open(self, tracks: Mask, detections: Mask) -> tuple[Integer, Integer]:
-        """Rows of the tracks and detections in the masks that are not paired yet."""
-        tracks[self.tracks] = False
-        detections[self.detections] = False
-        return tracks.nonzero()[0], detections.nonzero()[0]
+    def free(self, near: Touching) -> Mask:
+        """Which of the pairs could still be made."""
+        both: Mask = self.free_tracks[near.rows] & self.free_detections[near.columns]
+        return both
 
 
 def match(scene: Scene, settings: Settings) -> Pairs:
@@ -88,94 +98,109 @@ def match(scene: Scene, settings: Settings) -> Pairs:
     3. What is left, low confidences too (Zhang et al. 2022, ByteTrack, arXiv 2110.06864), meets
        tracks seen lately by overlap, unless appearance speaks against it.
     """
-    pairs = Pairs.none()
+    pairs = Pairs(len(scene.tracks), len(scene.observation))
     if len(scene.tracks) and len(scene.observation):
+        if settings.per_class:
+            same = _same_class(scene, scene.near.rows, scene.near.columns)
+            scene = replace(scene, near=scene.near.where(same))
         sure = scene.observation.scores >= settings.confident
         _obvious(scene, settings, sure, pairs)
-        _by_appearance(scene, settings, sure, pairs)
+        if scene.observation.appearance is None:
+            _by_place(scene, settings, sure, pairs)
+        else:
+            _by_appearance(scene, scene.observation.appearance, settings, sure, pairs)
         _by_overlap(scene, settings, pairs)
     return pairs
 
 
 def _obvious(scene: Scene, settings: Settings, sure: Mask, pairs: Pairs) -> None:
-    columns = sure.nonzero()[0]
-    if not len(columns):
+    near = scene.near
+    rivals = (sure[near.columns] & (near.share >= settings.rival)).nonzero()[0]
+    if not len(rivals):
         return
-    shared = overlap(scene.expected, scene.observation.boxes[columns])
-    if settings.per_class:
-        shared *= _same_class(scene, np.arange(len(scene.tracks)), columns)
-    rivals = shared >= settings.rival
-    best = shared.argmax(axis=1)
-    rows = np.flatnonzero(
-        (shared[np.arange(len(best)), best] >= settings.obvious)
-        & (rivals.sum(axis=1) == 1)
-        & (rivals.sum(axis=0)[best] == 1)
-        & (scene.tracks["missed"] == 0)
-    )
-    detections = columns[best[rows]]
+    rows, columns = near.rows[rivals], near.columns[rivals]
+    clear = near.share[rivals] >= settings.obvious
+    clear &= np.bincount(rows)[rows] == 1
+    clear &= np.bincount(columns)[columns] == 1
+    clear &= scene.tracks["missed"][rows] == 0
+    rows, columns = rows[clear], columns[clear]
     appearance = scene.observation.appearance
     if appearance is not None and len(rows):
-        # Embeddings that are there anyway are looked at; others only when it is time again.
-        due = scene.looks.age[rows] >= settings.stale.at(scene.fps)
-        due |= appearance.known[detections]
-        distance = np.zeros(len(rows))
-        distance[due] = scene.looks.distances(appearance, rows[due], detections[due])
-        alike = distance <= settings.look_alike
-        rows, detections = rows[alike], detections[alike]
-    pairs.add(rows, detections)
+        alike = _look_alike(scene, appearance, rows, columns, settings)
+        rows, columns = rows[alike], columns[alike]
+    pairs.add(rows, columns)
 
 
-def _by_appearance(scene: Scene, settings: Settings, sure: Mask, pairs: Pairs) -> None:
-    rows, columns = pairs.open(np.ones(len(scene.tracks), np.bool_), sure.copy())
+def _look_alike(
+    scene: Scene, appearance: Appearance, rows: Integer, columns: Integer, settings: Settings
+) -> Mask:
+    """Whether appearance allows obvious pairs.
+
+    Embeddings that are there anyway are looked at; others only when it is time again.
+    """
+    if not appearance.lazy:
+        return scene.looks.distances(appearance, rows, columns) <= settings.look_alike
+    due = scene.looks.age[rows] >= settings.stale.at(scene.fps)
+    due |= appearance.known[columns]
+    alike = np.ones(len(rows), np.bool_)
+    distance = scene.looks.distances(appearance, rows[due], columns[due])
+    alike[due] = distance <= settings.look_alike
+    return alike
+
+
+def _by_appearance(
+    scene: Scene, appearance: Appearance, settings: Settings, sure: Mask, pairs: Pairs
+) -> None:
+    rows = pairs.free_tracks.nonzero()[0]
+    columns = (pairs.free_detections & sure).nonzero()[0]
     if not len(rows) or not len(columns):
         return
-    mean, covariance = scene.mean[rows], scene.covariance[rows]
-    box_filter = settings.filter
-    state = box_filter.project(mean, covariance, box_filter.noise(mean))
-    distance = gating_distance(*state, scene.measured[columns])
+    expected, variance = _innovation(scene, settings, rows)
+    distance = gating_distance(expected, variance, scene.measured[columns])
+    r, c = (distance <= settings.gate).nonzero()
+    r, c = rows[r], columns[c]
     if settings.per_class:
-        distance[~_same_class(scene, rows, columns)] = np.inf
-    appearance = scene.observation.appearance
-    if appearance is None:
-        cost, limit = _overlap_cost(scene, settings, rows, columns, distance)
-    else:
-        r, c = np.nonzero(distance <= settings.gate)
-        cost = np.full(distance.shape, np.inf)
-        cost[r, c] = scene.looks.distances(appearance, rows[r], columns[c])
-        limit = settings.look_alike
-    r, c = assign(cost, limit)
-    pairs.add(rows[r], columns[c])
+        same = _same_class(scene, r, c)
+        r, c = r[same], c[same]
+    cost = scene.looks.distances(appearance, r, c)
+    pairs.add(*assign_pairs(r, c, cost, settings.look_alike))
 
 
-def _overlap_cost(
-    scene: Scene, settings: Settings, rows: Integer, columns: Integer, distance: Float
-) -> tuple[Float, float]:
-    """Cost and limit without appearance: overlap, in the narrow gate, for a shorter memory."""
-    cost = 1.0 - overlap(scene.expected[rows], scene.observation.boxes[columns])
-    cost[distance > CHI_SQUARE_95[POSITION_AND_SIZE]] = np.inf
-    cost[scene.missed[rows] > settings.faceless.at(scene.fps)] = np.inf
-    return cost, 1.0 - settings.touch
+def _by_place(scene: Scene, settings: Settings, sure: Mask, pairs: Pairs) -> None:
+    """The first pass without appearance: overlap, in the narrow gate, for a shorter memory."""
+    near = scene.near
+    possible = pairs.free(near) & sure[near.columns] & (near.share >= settings.touch)
+    possible &= scene.missed[near.rows] <= settings.faceless.at(scene.fps)
+    rows, columns, share = near.where(possible)
+    expected, variance = _innovation(scene, settings, rows)
+    offset = scene.measured[columns] - expected
+    inside = (offset * offset / variance).sum(axis=1) <= CHI_SQUARE_95[POSITION_AND_SIZE]
+    cost = 1.0 - share[inside]
+    pairs.add(*assign_pairs(rows[inside], columns[inside], cost, 1.0 - settings.touch))
 
 
 def _by_overlap(scene: Scene, settings: Settings, pairs: Pairs) -> None:
-    recent = scene.missed < settings.recent.at(scene.fps)
-    rows, columns = pairs.open(recent, scene.observation.scores >= settings.low)
-    if not len(rows) or not len(columns):
+    near = scene.near
+    possible = pairs.free(near) & (near.share >= settings.overlap)
+    if not possible.any():
         return
-    shared = overlap(scene.expected[rows], scene.observation.boxes[columns])
-    if settings.per_class:
-        shared *= _same_class(scene, rows, columns)
-    r, c = np.nonzero(shared >= settings.overlap)
+    possible &= scene.missed[near.rows] < settings.recent.at(scene.fps)
+    possible &= scene.observation.scores[near.columns] >= settings.low
+    rows, columns, share = near.where(possible)
     appearance = scene.observation.appearance
-    if appearance is not None and len(r):
-        alike = scene.looks.distances(appearance, rows[r], columns[c]) <= settings.veto
-        r, c = r[alike], c[alike]
-    cost = np.full(shared.shape, np.inf)
-    cost[r, c] = 1.0 - shared[r, c]
-    r, c = assign(cost, 1.0 - settings.overlap)
-    pairs.add(rows[r], columns[c])
+    if appearance is not None and len(rows):
+        alike = scene.looks.distances(appearance, rows, columns) <= settings.veto
+        rows, columns, share = rows[alike], columns[alike], share[alike]
+    pairs.add(*assign_pairs(rows, columns, 1.0 - share, 1.0 - settings.overlap))
+
+
+def _innovation(scene: Scene, settings: Settings, rows: Integer) -> tuple[Float, Float]:
+    """Expected measurement of some tracks and its variance, float64 [K, 4] each."""
+    mean, covariance = scene.mean[rows], scene.covariance[rows]
+    return settings.filter.project(mean, covariance, settings.filter.noise(mean))
 
 
 def _same_class(scene: Scene, rows: Integer, columns: Integer) -> Mask:
-    same: Mask = scene.tracks["class"][rows, None] == scene.observation.classes[columns]
+    """Whether both sides of pairs are of the same class."""
+    same: Mask = scene.tracks["class"][rows] == scene.observation.classes[columns]
     return same

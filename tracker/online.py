@@ -11,7 +11,7 @@ from tracker.camera import CameraMotion
 from tracker.looks import Looks
 from tracker.matching import Pairs, Scene, match
 from tracker.observation import Observation
-from tracker.overlap import hidden, overlap
+from tracker.overlap import overlap, surroundings
 from tracker.settings import Settings
 from tracker.table import Table
 from tracker.types import Embeddings, Float, Integer, Tracks
@@ -62,16 +62,15 @@ class Online(OnlineTracker):
     def _step(self, observation: Observation, dt: float) -> Tracks:
         box_filter = self.settings.filter
         mean, covariance = self._predicted(observation, dt)
-        expected = box_filter.boxes(mean[:, 0].copy())
+        near, covered = surroundings(box_filter.boxes(mean[:, 0]), observation.boxes)
         measured = box_filter.measure(observation.boxes)
         tracks = self._tracks
         missed = tracks["missed"] + dt
         scene = Scene(
-            tracks, mean, covariance, missed, expected, self._looks, observation, measured, self.fps
+            tracks, mean, covariance, missed, near, self._looks, observation, measured, self.fps
         )
         pairs = match(scene, self.settings)
         founders = self._founders(observation, pairs)
-        covered = hidden(observation.boxes, observation.boxes)
         students, lesson = self._lesson(observation, covered, pairs, founders)
         # From here on nothing can fail: an embedder that raises leaves the state as it was.
         self._see(observation)
@@ -79,8 +78,8 @@ class Online(OnlineTracker):
         self._correct(mean, covariance, observation, measured, covered, pairs)
         self._looks.grow_older(dt)
         if len(founders):
-            pairs.add(np.arange(len(tracks), len(tracks) + len(founders)), founders)
-            self._tracks = np.concatenate([tracks, self._born(observation, measured, founders)])
+            pairs.join(np.arange(len(tracks), len(tracks) + len(founders)), founders)
+            self._tracks = track_table.joined(tracks, self._born(observation, measured, founders))
             self._looks.append(len(founders))
         self._looks.learn(students, lesson, self.settings.ema)
         self._confirm()
@@ -105,9 +104,7 @@ class Online(OnlineTracker):
     def _founders(self, observation: Observation, pairs: Pairs) -> Integer:
         """Rows of the detections that start a track: confident, left over, no second box."""
         settings = self.settings
-        free = observation.scores >= settings.birth
-        free[pairs.detections] = False
-        rows = np.flatnonzero(free)
+        rows = (pairs.free_detections & (observation.scores >= settings.birth)).nonzero()[0]
         if not len(rows) or not len(pairs.detections):
             return rows
         taken = observation.boxes[pairs.detections]

@@ -46,6 +46,14 @@ def rows(mean: Float, covariance: Float, scores: Float, classes: Integer) -> Tab
     return born
 
 
+def joined(tracks: Table, born: Table) -> Table:
+    """Tracks and new ones below them; np.concatenate compares the fields' names each time."""
+    both: Table = np.empty(len(tracks) + len(born), ROW)
+    both[: len(tracks)] = tracks
+    both[len(tracks) :] = born
+    return both
+
+
 def vote(leader: NDArray[Any], lead: Float, classes: Integer, weights: Float) -> None:
     """Count one weighted vote for each track's class, in place (Boyer and Moore 1981).
 
