@@ -3,7 +3,8 @@
 What an online tracker answered is taken apart at its doubtful places and put together again:
 tracks are cut where they were not seen for long, pieces without substance go, free detections on
 the way of a track are claimed, pieces are linked over gaps by motion and appearance, ghosts are
-dropped, and what is left is smoothed from both sides with its gaps filled.
+dropped, and what is left is smoothed from both sides with its gaps filled, until it leaves the
+image.
 """
 
 from __future__ import annotations
@@ -75,12 +76,14 @@ def refine(
     if not len(tracks):
         return np.zeros((0, COLUMNS))
     found, owner = _observations(tracks, embeddings, detections, detection_embeddings, rule.adopt)
-    extent = size or tuple(_xyxy(tracks)[:, 2:].max(axis=0))
+    extent = size or tuple(np.vstack((_xyxy(tracks), found.boxes))[:, 2:].max(axis=0))
     last = assemble(found, owner, rule, None if reenter else extent)
     if last.max(initial=NOBODY) == NOBODY:
         return np.zeros((0, COLUMNS))
     path = paths(found, last, rule.linking.max_gap, rule.smoothing)
-    return _answer(found, path, shown(path, rule), _names(last, owner), classes(found, last))
+    return _answer(
+        found, path, shown(path, rule, extent), _names(last, owner), classes(found, last)
+    )
 
 
 def _observations(

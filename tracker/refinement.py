@@ -20,7 +20,7 @@ from tracker.tracklets import (
     renumber,
     without,
 )
-from tracker.types import Integer, Mask
+from tracker.types import Float, Integer, Mask
 
 FRAME_RATE = 25.0
 """Frames a second up to which spans in frames count as they are; above, they grow with it."""
@@ -46,6 +46,9 @@ class Refinement:
     standing : float
         Longer gaps are filled too where both sides are no further apart than this, in heights:
         someone stood there, behind something.
+    inside : float
+        Least share of a box that lies within the image; who is further out has left it. Detectors
+        see of him only what is inside, so that the rest is guessed.
     seen, density, confidence, evidence : int, float, float, float
         Least number of observations of a track, their least share of its life, their least mean
         confidence, and the least sum of ``confidence - doubt``; what has less is a ghost.
@@ -61,6 +64,7 @@ class Refinement:
     piece: int = 3
     fill: int = 30
     standing: float = 0.5
+    inside: float = 0.8
     seen: int = 6
     density: float = 0.35
     confidence: float = 0.5
@@ -144,8 +148,12 @@ def _drop(owner: Integer, tracks: Mask) -> Integer:
     return renumber(without(owner, tracks))
 
 
-def shown(path: Trajectories, rule: Refinement) -> Mask:
-    """Boxes of trajectories that are seen, or in a gap that is short or was stood through."""
+def shown(path: Trajectories, rule: Refinement, size: tuple[float, float]) -> Mask:
+    """Boxes of trajectories that are answered, bool [M].
+
+    Those that were seen, or are in a gap that is short or was stood through, and that have not
+    left the image.
+    """
     seen = path.source >= 0
     place = np.arange(len(seen))
     before = np.maximum.accumulate(np.where(seen, place, 0))
@@ -156,4 +164,11 @@ def shown(path: Trajectories, rule: Refinement) -> Mask:
     height = path.boxes[:, 3] - path.boxes[:, 1]
     stood = moved <= rule.standing * np.minimum(height[before], height[after])
     answer: Mask = seen | (gap <= rule.fill) | stood
-    return answer
+    return answer & (_share_inside(path.boxes, size) >= rule.inside)
+
+
+def _share_inside(boxes: Float, size: tuple[float, float]) -> Float:
+    """Share of the area of each box that lies within the image, [M]."""
+    within = np.clip(boxes, 0.0, (*size, *size))
+    share: Float = np.prod(within[:, 2:] - within[:, :2], axis=1)
+    return share / np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)

@@ -101,6 +101,17 @@ def test_who_stood_behind_something_for_long_is_there_all_the_time() -> None:
     assert 70 not in frames[2.0]
 
 
+def test_who_is_more_than_a_fifth_out_of_the_image_has_left() -> None:
+    leaves = walk(1, range(1, 111), (500, 300), (5, 0))
+    enters = walk(2, range(1, 111), (-90, 200), (5, 0))
+
+    better = refine(np.concatenate((leaves, enters)), size=SIZE)
+
+    # Of a width of 40, 32 pixels are inside at 988 and at 12.
+    assert better[better[:, 1] == 1, 0].max() == 98
+    assert better[better[:, 1] == 2, 0].min() == 22
+
+
 @pytest.mark.parametrize(
     "ghost",
     [
