@@ -170,5 +170,6 @@ def shown(path: Trajectories, rule: Refinement, size: tuple[float, float]) -> Ma
 def _share_inside(boxes: Float, size: tuple[float, float]) -> Float:
     """Share of the area of each box that lies within the image, [M]."""
     within = np.clip(boxes, 0.0, (*size, *size))
-    share: Float = np.prod(within[:, 2:] - within[:, :2], axis=1)
-    return share / np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    share: Float = np.prod(within[:, 2:] - within[:, :2], axis=1) / area
+    return share
