@@ -7,6 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from tracker.blocks import pairs_in
 from tracker.types import Float, Integer
 
 SPLIT_FROM = 48
@@ -32,7 +33,7 @@ def assign(cost: Float, limit: float) -> tuple[Integer, Integer]:
     rows, columns : int64 [K]
         Paired, each at most once, ordered by row.
     """
-    rows, columns = (cost <= limit).nonzero()
+    rows, columns = pairs_in(cost <= limit)
     return assign_pairs(rows, columns, cost[rows, columns], limit)
 
 

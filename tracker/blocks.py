@@ -1,8 +1,12 @@
-"""Rows in blocks whose temporary arrays stay small: memory costs more than the arithmetic."""
+"""Tables of all pairs at little cost: in blocks of rows, and which of their cells are set."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+
+import numpy as np
+
+from tracker.types import Integer, Mask
 
 BLOCK = 1 << 14
 """Numbers in a temporary array, 128 KiB: a larger one is mapped into fresh pages every time."""
@@ -13,3 +17,13 @@ def row_blocks(rows: int, width: int) -> Iterator[slice]:
     step = max(1, BLOCK // max(1, width))
     for start in range(0, rows, step):
         yield slice(start, start + step)
+
+
+def pairs_in(table: Mask) -> tuple[Integer, Integer]:
+    """Rows and columns of the cells that are true, ordered by row.
+
+    What ``table.nonzero()`` answers; in one dimension numpy finds them several times faster.
+    """
+    cells = table.ravel().nonzero()[0]
+    rows = cells // max(1, table.shape[1])
+    return rows, cells - rows * table.shape[1]

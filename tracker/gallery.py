@@ -9,6 +9,9 @@ from tracker.types import Embeddings, Float, Integer, Mask
 DENSE_FROM = 0.1
 """Share of all pairs from which one matrix product costs less than the pairs one by one."""
 
+SHORTEST = np.finfo(np.float32).tiny
+"""Length that stands for none in a division: a row of zeros stays one."""
+
 
 def cosine_distances(a: Embeddings, b: Embeddings, rows: Integer, columns: Integer) -> Float:
     """Cosine distance, 0 to 2, of some pairs of unit rows.
@@ -38,10 +41,10 @@ def blend(old: Embeddings, new: Embeddings, keep: Embeddings) -> Embeddings:
     ``keep`` float32 [N, 1] is the share of the old one. A row of zeros in ``old`` stands for a
     track without an embedding: it takes the new one.
     """
-    mixed = keep * old + (1.0 - keep) * new
+    mixed = keep * old
+    mixed += (1.0 - keep) * new
     length = np.sqrt(np.einsum("nd,nd->n", mixed, mixed))
-    length[length == 0] = 1.0
-    mixed /= length[:, None]
+    mixed /= np.maximum(length, SHORTEST, out=length)[:, None]
     return mixed
 
 

@@ -59,10 +59,11 @@ def fate(
     """
     missed = lost["missed"]
     gone = outside(boxes, size)
-    coast = np.where(
-        hidden(boxes, seen) >= 0.5, settings.coast_hidden.at(fps), settings.coast.at(fps)
-    )
-    known = (missed <= coast) & (lost["hits"] >= settings.coast_hits) & ~gone
+    known = (lost["hits"] >= settings.coast_hits) & ~gone
+    known &= missed <= max(settings.coast.at(fps), settings.coast_hidden.at(fps))
+    late = (known & (missed > settings.coast.at(fps))).nonzero()[0]
+    if len(late):
+        known[late] = hidden(boxes[late], seen) >= 0.5
     limit = np.full(len(lost), settings.memory.at(fps))
     if not settings.reenter:
         limit[gone] = settings.left.at(fps)

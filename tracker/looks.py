@@ -48,7 +48,7 @@ class Looks:
         if not self.width:
             return np.zeros(len(rows))
         distance = cosine_distances(self.means, table, rows, columns)
-        distance[np.isinf(self.age[rows])] = 0.0
+        distance *= self.age.take(rows) < np.inf
         return distance
 
     def learn(self, rows: Integer, embeddings: Embeddings, keep: float) -> None:
@@ -59,9 +59,10 @@ class Looks:
         """
         if not len(rows):
             return
-        kept = keep ** np.minimum(self.age[rows], PATIENCE)
+        kept = keep ** np.minimum(self.age.take(rows), PATIENCE)
         self._widen(embeddings.shape[1])
-        self.means[rows] = blend(self.means[rows], embeddings, kept[:, None].astype(np.float32))
+        old = self.means.take(rows, 0)
+        self.means[rows] = blend(old, embeddings, kept[:, None].astype(np.float32))
         self.age[rows] = 0.0
 
     def grow_older(self, dt: float) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tracker.assignment import assign_pairs
+from tracker.blocks import pairs_in
 from tracker.gating import CHI_SQUARE_95, POSITION_AND_SIZE
 from tracker.kalman import gating_distance
 from tracker.looks import Looks
@@ -157,7 +158,7 @@ def _by_appearance(
         return
     expected, variance = _innovation(scene, settings, rows)
     distance = gating_distance(expected, variance, scene.measured[columns])
-    r, c = (distance <= settings.gate).nonzero()
+    r, c = pairs_in(distance <= settings.gate)
     r, c = rows[r], columns[c]
     if settings.per_class:
         same = _same_class(scene, r, c)

@@ -13,6 +13,9 @@ from models.errors import InvalidInput
 from models.types import Image
 from tracker.types import Embeddings, EmbedRows, Float, Integer
 
+SMALLEST_SQUARE = np.finfo(np.float32).tiny
+"""Squared length that stands for none in a division: a row of zeros stays one."""
+
 
 @dataclass(slots=True)
 class Observation:
@@ -88,7 +91,7 @@ class Appearance:
             missing = np.unique(rows[~self.known[rows]])
             if len(missing):
                 self._fetch(self.source, missing)
-        return self.table[rows]
+        return self.table.take(rows, 0)
 
     def _fetch(self, source: Callable[[Integer], ArrayLike], missing: Integer) -> None:
         fetched = _unit_rows(source(missing), len(missing), self.width, missing)
@@ -191,9 +194,8 @@ def _unit_rows(given: ArrayLike, count: int, width: int | None, rows: Integer | 
         bad = np.flatnonzero(~np.isfinite(square))[0]
         row = int(bad if rows is None else rows[bad])
         raise InvalidInput(f"embeddings: expected finite numbers, got others in row {row}")
-    length = np.sqrt(square)
-    length[length == 0] = 1.0
-    unit: Embeddings = np.divide(table, length[:, None], dtype=np.float32)
+    length = np.sqrt(np.maximum(square, SMALLEST_SQUARE, out=square), out=square)
+    unit: Embeddings = table / length[:, None]
     return unit
 
 

@@ -49,6 +49,9 @@ class Online(OnlineTracker):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
+        centre, height = settings.posterior
+        # How much of the box that is shown is the detection's: centre, aspect ratio, height.
+        self._trust = 1.0 - np.array([centre, centre, 1.0, height])
         self._clear()
 
     def _clear(self) -> None:
@@ -123,12 +126,15 @@ class Online(OnlineTracker):
         if appearance is None or not (len(pairs.tracks) or len(founders)):
             return np.zeros(0, np.int64), np.zeros((0, self._looks.width), np.float32)
         rows = pairs.detections
-        clear = (observation.scores[rows] >= LEARNT) & (covered[rows] < self.settings.clear)
-        clear |= self._tracks["hits"][pairs.tracks] == 1
-        clear &= appearance.known[rows]
-        new = np.arange(len(self._tracks), len(self._tracks) + len(founders))
-        students = np.concatenate([pairs.tracks[clear], new])
-        return students, appearance.rows(np.concatenate([rows[clear], founders]))
+        fit = (observation.scores >= LEARNT) & (covered < self.settings.clear)
+        clear = fit.take(rows) | (self._tracks["hits"].take(pairs.tracks) == 1)
+        clear &= appearance.known.take(rows)
+        students, taught = pairs.tracks[clear], rows[clear]
+        if len(founders):
+            new = np.arange(len(self._tracks), len(self._tracks) + len(founders))
+            students = np.concatenate([students, new])
+            taught = np.concatenate([taught, founders])
+        return students, appearance.rows(taught)
 
     def _correct(
         self,
@@ -142,32 +148,35 @@ class Online(OnlineTracker):
         """Let the predicted state be the tracks' own, the paired ones after their detections."""
         tracks, settings = self._tracks, self.settings
         rows, detections = pairs.tracks, pairs.detections
-        scores = observation.scores[detections]
-        before, spread = mean[rows], covariance[rows]
-        seen = self._uncut(tracks["hits"][rows], before, measured, covered, detections)
+        scores = observation.scores.take(detections)
+        before, spread = mean.take(rows, 0), covariance.take(rows, 0)
+        # Whole rows are taken out, changed and put back: that costs no more than it does a field.
+        found = tracks.take(rows)
+        hidden = covered.take(detections)
+        seen = self._uncut(found["hits"], before, measured, hidden, detections)
         noise = settings.filter.noise(before)
-        doubt = covered[detections] + np.maximum(SURE - scores, 0.0)
+        doubt = hidden + np.maximum(SURE - scores, 0.0)
         noise *= (1.0 + settings.unsure_noise * doubt)[:, None]
-        mean[rows], covariance[rows] = settings.filter.update(before, spread, seen, noise)
         tracks["mean"], tracks["covariance"] = mean, covariance
-        tracks["missed"][rows] = 0.0
-        tracks["hits"][rows] += 1
-        tracks["evidence"][rows] += scores - settings.doubt
-        tracks["score"][rows] = scores
-        tracks["confidence"][rows] += (1.0 - SCORE_MEMORY) * (scores - tracks["confidence"][rows])
-        leader, lead = tracks["class"][rows], tracks["lead"][rows]
-        track_table.vote(leader, lead, observation.classes[detections], scores)
-        tracks["class"][rows], tracks["lead"][rows] = leader, lead
+        found["mean"], found["covariance"] = settings.filter.update(before, spread, seen, noise)
+        found["missed"] = 0.0
+        found["hits"] += 1
+        found["evidence"] += scores - settings.doubt
+        found["score"] = scores
+        found["confidence"] += (1.0 - SCORE_MEMORY) * (scores - found["confidence"])
+        classes = observation.classes.take(detections)
+        track_table.vote(found["class"], found["lead"], classes, scores)
+        tracks[rows] = found
 
     def _uncut(
-        self, hits: Integer, mean: Float, measured: Float, covered: Float, rows: Integer
+        self, hits: Integer, mean: Float, measured: Float, hidden: Float, rows: Integer
     ) -> Float:
         """Measurements of paired detections, those cut off from below in their expected height.
 
         Written back to ``measured`` too, since the box that is shown follows it.
         """
-        seen = measured[rows]
-        cut = covered[rows] > self.settings.truncated
+        seen = measured.take(rows, 0)
+        cut = hidden > self.settings.truncated
         if not cut.any():
             return seen
         height = mean[:, 0, 3]
@@ -191,15 +200,17 @@ class Online(OnlineTracker):
         """Give the next IDs to the tentative tracks that have earned one."""
         earned = life.confirmed_now(self._tracks, self.settings)
         count = int(np.count_nonzero(earned))
-        self._tracks["id"][earned] = np.arange(self._next_id, self._next_id + count)
-        self._next_id += count
+        if count:
+            self._tracks["id"][earned] = np.arange(self._next_id, self._next_id + count)
+            self._next_id += count
 
     def _answer(self, measured: Float, pairs: Pairs) -> Tracks:
         """The tracks that are shown; those that are over are deleted."""
         settings, tracks, fps = self.settings, self._tracks, self.fps
         state = tracks["mean"][:, 0].copy()
-        weights = np.array([settings.posterior[0]] * 2 + [1.0, settings.posterior[1]])
-        state[pairs.tracks] += (1.0 - weights) * (measured[pairs.detections] - state[pairs.tracks])
+        found = state.take(pairs.tracks, 0)
+        found += self._trust * (measured.take(pairs.detections, 0) - found)
+        state[pairs.tracks] = found
         boxes = settings.filter.boxes(state)
         predicted = tracks["missed"] > 0
         confirmed = tracks["id"] > 0
@@ -216,11 +227,12 @@ class Online(OnlineTracker):
                 self._looks.keep(kept)
         detection = np.full(len(tracks), -1)
         detection[pairs.tracks] = pairs.detections
+        shown = visible.nonzero()[0]
         return Tracks(
-            tracks["id"][visible],
-            boxes[visible].astype(np.float32),
-            tracks["score"][visible].astype(np.float32),
-            tracks["class"][visible],
-            predicted[visible],
-            detection[visible],
+            tracks["id"].take(shown),
+            boxes.take(shown, 0).astype(np.float32),
+            tracks["score"].take(shown).astype(np.float32),
+            tracks["class"].take(shown),
+            predicted.take(shown),
+            detection.take(shown),
         )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracker.blocks import row_blocks
+from tracker.blocks import pairs_in, row_blocks
 from tracker.types import Float, Integer, Mask
 
 SMALLEST_AREA = 1e-9
@@ -58,7 +58,7 @@ def touching(a: Float, b: Float) -> Touching:
     """Pairs of ``a`` [N, 4] and ``b`` [M, 4] that share an area, with that area in pixels."""
     found = []
     for rows, block in _intersections(a, b):
-        r, c = (block > 0.0).nonzero()
+        r, c = pairs_in(block > 0.0)
         found.append((r + rows.start, c, block[r, c]))
     if len(found) == 1:
         return Touching(*found[0])
