@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Generic, Protocol, TypeVar
 
-from service import lines
 from service.containers import Outline
 from service.errors import kind_of
+from service.messages import Messages
 from service.outbox import OutboxClosed
 from service.session import FrameTracks, Session
 from service.upload import ClientGone
@@ -46,12 +45,10 @@ class Follower(Generic[Line]):
         Where the lines go.
     outline : Outline
         Of the file, to know whether it came complete.
-    names : lines.Names
-        For the header.
+    messages : Messages
+        Makes the messages.
     encode : callable
         Makes of a message what the sink takes.
-    began : float
-        ``time.monotonic`` when the request came.
     """
 
     def __init__(
@@ -59,18 +56,14 @@ class Follower(Generic[Line]):
         session: Session,
         sink: Sink[Line],
         outline: Outline,
-        names: lines.Names,
+        messages: Messages,
         encode: Callable[[dict[str, Any]], Line],
-        began: float,
     ) -> None:
         self._session = session
         self._sink = sink
         self._outline = outline
-        self._names = names
+        self._messages = messages
         self._encode = encode
-        self._began = began
-        self._frames = 0
-        self._ids: set[int] = set()
 
     def start(self, done: Callable[[], object]) -> None:
         """Start the thread; ``done`` is called in it when it ends."""
@@ -96,16 +89,9 @@ class Follower(Generic[Line]):
             done()
 
     def _message(self, item: VideoInfo | FrameTracks | VideoEnd) -> dict[str, Any]:
-        if isinstance(item, VideoInfo):
-            return lines.header(self._names, item)
-        if isinstance(item, FrameTracks):
-            self._frames += 1
-            self._ids.update(item.tracks.ids.tolist())
-            return lines.frame(item)
-        if item.complete and self._outline.missing:
+        if isinstance(item, VideoEnd) and item.complete and self._outline.missing:
             raise self._cut_short()
-        elapsed = time.monotonic() - self._began
-        return lines.end(self._frames, len(self._ids), elapsed, item.damaged)
+        return self._messages.of(item)
 
     def _cut_short(self) -> TruncatedVideo:
         return TruncatedVideo(

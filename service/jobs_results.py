@@ -15,13 +15,14 @@ import orjson
 
 from models.errors import InvalidInput
 from models.types import Detections
-from service import lines, track_formats
+from service import track_formats
 from service.annotate import annotate_video
 from service.decoders import Decoders
 from service.errors import NotFound, ShuttingDown
 from service.jobs_folder import JobFolder
 from service.jobs_log import read_detections
 from service.jobs_store import JobRecord, JobStore
+from service.messages import counted, counted_frame
 from service.session import FrameTracks
 from service.track_query import TrackQuery
 from tracker.mot import from_rows, to_rows
@@ -176,11 +177,13 @@ def _refined_messages(folder: JobFolder, query: TrackQuery) -> Iterator[Message]
         reenter=query.reenter,
     )
     refined = from_rows(rows, len(frames))
+    counter = query.counting.counter(header["width"], header["height"])
     yield header
     for frame, tracks in zip(frames, refined, strict=True):
         nothing = Detections.empty(names)
-        yield lines.frame(FrameTracks(frame["frame"], frame["time"], tracks, nothing))
-    yield end | {"tracks": len(np.unique(rows[:, 1]))}
+        item = FrameTracks(frame["frame"], frame["time"], tracks, nothing)
+        yield counted_frame(item, counter)
+    yield end | {"tracks": len(np.unique(rows[:, 1]))} | counted(counter)
 
 
 def _tracks(frame: Message) -> Tracks:

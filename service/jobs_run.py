@@ -21,6 +21,7 @@ from service.jobs_folder import JobFolder
 from service.jobs_log import DetectionLog, LineLog
 from service.jobs_progress import Progress
 from service.jobs_store import JobRecord, JobStore, Status
+from service.messages import Messages
 from service.registry import Models
 from service.session import Session
 from service.settings import Settings
@@ -143,8 +144,8 @@ class JobRun:
             self._session = session
             names = lines.Names(name, batcher.name, query.tracker, looks)
             done = threading.Event()
-            began = time.monotonic()
-            Follower(session, progress, outline, names, _as_it_is, began).start(done.set)
+            messages = Messages(names, query.counting, time.monotonic())
+            Follower(session, progress, outline, messages, _as_it_is).start(done.set)
             done.wait()
         if progress.failure is not None:
             raise progress.failure

@@ -14,7 +14,9 @@ from models.detector import detect_options
 from models.errors import InvalidInput
 from service import lines
 from service.batching import Batcher
+from service.count_query import Counting
 from service.decoders import Decoders
+from service.messages import Messages
 from service.recorder import Recorder
 from service.session import FrameTracks, Session, SessionOptions
 from service.settings import Settings
@@ -50,6 +52,8 @@ class Request:
         Frames by which the answers are held back to be smoothed.
     refine : bool
         Link and smooth the tracks once all are known; nothing is answered before.
+    lines, zones : str or None
+        What is counted, as JSON; the query parameters of the server.
     """
 
     video: Path
@@ -60,6 +64,8 @@ class Request:
     embedder: str = "auto"
     delay: int = 0
     refine: bool = False
+    lines: str | None = None
+    zones: str | None = None
 
 
 @contextmanager
@@ -80,10 +86,11 @@ def follow(
     Raises
     ------
     TracklineError
-        The file, the model, a class, the tracker or the embedder cannot be used.
+        The file, the model, a class, the tracker, the embedder or a line cannot be used.
     """
     if request.refine and request.delay:
         raise InvalidInput("refine and delay both smooth the tracks: give one of them")
+    counting = Counting.parse(request.lines, request.zones)
     tracker = make_tracker(request.tracker, delay=request.delay)
     recorder = Recorder(tracker) if request.refine else None
     embedder = None if request.embedder == NO_EMBEDDER else load_embedder(request.embedder)
@@ -100,22 +107,8 @@ def follow(
         session = Session("file", video, batcher, recorder or tracker, embedder, options)
         with closing(session):
             said = watch(session.run())
-            yield _messages(names, said if recorder is None else _refined(said, recorder))
-
-
-def _messages(names: lines.Names, said: Items) -> Iterator[dict[str, Any]]:
-    began = time.monotonic()
-    frames = 0
-    ids: set[int] = set()
-    for item in said:
-        if isinstance(item, VideoInfo):
-            yield lines.header(names, item)
-        elif isinstance(item, FrameTracks):
-            frames += 1
-            ids.update(item.tracks.ids.tolist())
-            yield lines.frame(item)
-        else:
-            yield lines.end(frames, len(ids), time.monotonic() - began, item.damaged)
+            messages = Messages(names, counting, time.monotonic())
+            yield map(messages.of, said if recorder is None else _refined(said, recorder))
 
 
 def _refined(said: Items, recorder: Recorder) -> Items:

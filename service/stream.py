@@ -20,10 +20,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from service import lines
+from service.count_query import Counting
 from service.decoders import Decoders
 from service.decoding import Job
 from service.exchange import Exchange
 from service.follower import Follower
+from service.messages import Messages
 from service.outbox import Outbox
 from service.session import Session
 from service.sessions import Sessions
@@ -59,6 +61,8 @@ class Plan:
     ----------
     names : lines.Names
         For the header.
+    counting : Counting
+        What is counted.
     job : callable
         The decoder's task for a demuxer.
     session : callable
@@ -68,6 +72,7 @@ class Plan:
     """
 
     names: lines.Names
+    counting: Counting
     job: Callable[[str], Job]
     session: Callable[[Video], Session]
     boundary: bytes | None
@@ -122,7 +127,8 @@ class TrackStream(Response):
             stack.enter_context(engine.sessions.running(session))
             outbox = Outbox(loop)
             done = asyncio.Event()
-            follower = Follower(session, outbox, source.outline, plan.names, self._encode, began)
+            messages = Messages(plan.names, plan.counting, began)
+            follower = Follower(session, outbox, source.outline, messages, self._encode)
             follower.start(partial(loop.call_soon_threadsafe, done.set))
             stack.push_async_callback(done.wait)
             exchange = Exchange(upload, source, session, outbox, engine.settings, video.feed)

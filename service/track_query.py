@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from service.count_query import (
+    LINE_EXAMPLE,
+    MOST_TEXT,
+    ZONE_EXAMPLE,
+    Counting,
+    parse_lines,
+    parse_zones,
+)
+from service.counting import Anchor
 from service.decoding import Job, decoding_threads
 from service.frames import bytes_for
 from service.parameters import DetectQuery
@@ -57,6 +66,42 @@ class TrackQuery(DetectQuery):
         description="Whether an object that left the picture may come back as the same one; "
         "`deepsort` alone can.",
     )
+    lines: str | None = Field(
+        default=None,
+        max_length=MOST_TEXT,
+        description="Lines whose crossings are counted, as JSON: names and two points each, in "
+        "pixels of the upright picture, or in shares of its size with `normalized`. Looking from "
+        "the first point to the second, side a is on the left and b on the right.",
+        examples=[LINE_EXAMPLE],
+    )
+    zones: str | None = Field(
+        default=None,
+        max_length=MOST_TEXT,
+        description="Polygons whose visits are counted, as JSON of the same form with three "
+        "points or more.",
+        examples=[ZONE_EXAMPLE],
+    )
+    anchor: Anchor = Field(
+        default=Anchor.FOOT,
+        description="The point of a box that is counted: the middle of its lower edge, or of it.",
+    )
+
+    @field_validator("lines")
+    @classmethod
+    def _check_lines(cls, text: str | None) -> str | None:
+        parse_lines(text)
+        return text
+
+    @field_validator("zones")
+    @classmethod
+    def _check_zones(cls, text: str | None) -> str | None:
+        parse_zones(text)
+        return text
+
+    @property
+    def counting(self) -> Counting:
+        """What is to be counted."""
+        return Counting.parse(self.lines, self.zones, self.anchor)
 
     def make_tracker(self) -> Tracker:
         """A tracker of one's own for a session.

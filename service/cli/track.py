@@ -44,6 +44,12 @@ def track(
     refine: Annotated[
         bool, typer.Option("--refine", help="Link and smooth the tracks once all are known.")
     ] = False,
+    lines: Annotated[
+        str | None, typer.Option(help="Lines whose crossings are counted, as JSON.")
+    ] = None,
+    zones: Annotated[
+        str | None, typer.Option(help="Zones whose visits are counted, as JSON.")
+    ] = None,
 ) -> None:
     """Follow the objects of a video."""
     from service import local
@@ -51,7 +57,10 @@ def track(
     from service.cli.progress import counted, counted_frames
     from service.decoders import Decoders
 
-    request = local.Request(video, model, conf, split(classes), tracker, embedder, delay, refine)
+    wanted = split(classes)
+    request = local.Request(
+        video, model, conf, wanted, tracker, embedder, delay, refine, lines, zones
+    )
     frames: list[dict[str, Any]] = []
     with Decoders() as decoders:
         with local.follow(request, decoders, counted_frames) as messages, _sink(output) as sink:

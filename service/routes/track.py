@@ -73,6 +73,7 @@ async def track(request: Request, query: Annotated[TrackQuery, Query()]) -> Trac
     name = secrets.token_hex(8)
     plan = Plan(
         names=Names(name, batcher.name, query.tracker, embedder_name),
+        counting=query.counting,
         job=partial(query.job, settings),
         session=lambda video: Session(name, video, batcher, tracker, embedder, options),
         boundary=boundary_of(request.headers.get("content-type", "")),
