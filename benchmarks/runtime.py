@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.average_precision import Frame, average_precision
-from models.types import Image
+from models.average_precision import Truth, average_precision
+from models.types import Detections, Image
 from models.yolo import YoloDetector, load_yolo
 
 CONFIGURATIONS = {
@@ -103,10 +103,11 @@ def accuracy(
         detector = load_yolo(model, runtime=runtime, precision=precision, threads=threads)
         frames = [frame for path in sequences for frame in _detected(detector, path, imgsz, every)]
         detector.close()
+        truth, found = zip(*frames, strict=True)
+        scores = average_precision(truth, found, {PERSON: "person"})
         row = {"runtime": label, "frames": len(frames)}
-        for threshold in (0.5, 0.75):
-            row[f"AP{threshold * 100:.0f}"] = round(100 * average_precision(frames, threshold), 2)
-        rows.append(row)
+        row |= {"AP50": round(100 * scores.map50, 2), "AP75": round(100 * scores.map75, 2)}
+        rows.append(row | {"AP50:95": round(100 * scores.map50_95, 2)})
     for row in rows:
         row["AP50 difference"] = round(row["AP50"] - rows[0]["AP50"], 2)
     return rows
@@ -151,8 +152,10 @@ def _timed(forward: Callable[[int], None], count: int) -> tuple[float, float]:
     return float(spent[0]), float(spent[1])
 
 
-def _detected(detector: YoloDetector, sequence: Path, imgsz: int, every: int) -> Iterator[Frame]:
-    """What is found in the frames of a sequence, beside what is there."""
+def _detected(
+    detector: YoloDetector, sequence: Path, imgsz: int, every: int
+) -> Iterator[tuple[Truth, Detections]]:
+    """What is there in the frames of a sequence, and what is found."""
     truth = np.loadtxt(sequence / "gt.txt", delimiter=",", usecols=range(7), ndmin=2)
     boxes = np.concatenate([truth[:, 2:4], truth[:, 2:4] + truth[:, 4:6]], axis=1)
     for number, image in enumerate(_images(sequence / f"{sequence.name}.mp4"), 1):
@@ -160,7 +163,8 @@ def _detected(detector: YoloDetector, sequence: Path, imgsz: int, every: int) ->
             continue
         found = detector.predict([image], conf=0.001, classes=[PERSON], imgsz=imgsz)[0]
         here = truth[:, 0] == number
-        yield Frame(found.boxes, found.scores, boxes[here], truth[here, 6] == 0)
+        persons = np.full(int(here.sum()), PERSON)
+        yield Truth(boxes[here], persons, truth[here, 6] == 0), found
 
 
 def _images(video: Path) -> Iterator[Image]:

@@ -1,0 +1,107 @@
+"""Labelled images: what is in each, read from a COCO file or from folders in the form of YOLO.
+
+::
+
+    instances.json              COCO: images, categories, annotations; pictures beside it or
+                                in a folder `images`, or where the caller says
+    data.yaml                   YOLO: path, train, val, test, names
+    FOLDER/images, labels       YOLO: data.yaml in it, or classes.txt with a name a line
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from models.average_precision import Truth
+from models.errors import InvalidInput
+from models.types import class_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One labelled image.
+
+    Attributes
+    ----------
+    path : Path
+        Its file; whether it is there is found out by who opens it.
+    key : int or str
+        What a file of results calls it: its id in a COCO file, else its file's name without suffix.
+    width, height : int
+        In pixels, the right way up.
+    truth : Truth
+        What is in it.
+    """
+
+    path: Path
+    key: int | str
+    width: int
+    height: int
+    truth: Truth
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """Labelled images, and the name of each class id."""
+
+    names: Mapping[int, str]
+    pictures: tuple[Picture, ...]
+
+    def only(self, wanted: Sequence[str | int]) -> GroundTruth:
+        """The same images with the classes of these names or ids alone.
+
+        Raises
+        ------
+        InvalidInput
+            A class that there is not.
+        """
+        kept = class_ids(wanted, self.names)
+        pictures = tuple(_only(picture, sorted(kept)) for picture in self.pictures)
+        names = {class_id: name for class_id, name in self.names.items() if class_id in kept}
+        return GroundTruth(names, pictures)
+
+
+def read_ground_truth(
+    path: Path, images: Path | None = None, split: str | None = None
+) -> GroundTruth:
+    """The labelled images of a COCO file, a ``data.yaml``, or a folder in the form of YOLO.
+
+    Parameters
+    ----------
+    path : Path
+        The file or folder.
+    images : Path or None
+        The folder of a COCO file's pictures, where it is neither beside it nor beside it in
+        ``images``.
+    split : str or None
+        Which part of YOLO's folders: ``val`` if unset. A COCO file has no parts.
+
+    Raises
+    ------
+    InvalidInput
+        There is nothing, or nothing that can be understood; the message names file and place.
+    """
+    from models.ground_truth_coco import read_coco
+    from models.ground_truth_yolo import read_yolo
+
+    if not path.exists():
+        raise InvalidInput(f"a COCO file, a data.yaml or a folder expected, nothing is at {path}")
+    if path.suffix == ".json":
+        if split is not None:
+            raise InvalidInput(f"{path}: a COCO file has no parts, name the file of {split!r}")
+        return read_coco(path, images)
+    if images is not None:
+        raise InvalidInput(f"{path}: the place of YOLO's images is in its data.yaml or folder")
+    return read_yolo(path, split or "val")
+
+
+def _only(picture: Picture, kept: list[int]) -> Picture:
+    truth = picture.truth
+    rows = np.isin(truth.classes, kept)
+    return replace(
+        picture, truth=Truth(truth.boxes[rows], truth.classes[rows], truth.ignored[rows])
+    )

@@ -1,0 +1,157 @@
+"""YOLO's folders: a text file of labels for each picture, and a data.yaml that says where.
+
+A line of labels is a class id, then centre, width and height as shares of the picture's size; or
+the class id, then the corners of an outline, of which the box is taken. A picture without a file
+of labels has no objects. The format: https://docs.ultralytics.com/datasets/detect/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
+
+from models.average_precision import Truth
+from models.errors import InvalidInput
+from models.ground_truth import GroundTruth, Picture
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+ORIENTATION = 0x0112
+"""EXIF's tag; from 5 on the picture lies on its side."""
+
+
+def read_yolo(path: Path, split: str) -> GroundTruth:
+    """The labelled images of a ``data.yaml`` or of a folder with ``images`` and ``labels``.
+
+    Raises
+    ------
+    InvalidInput
+        Names, pictures or labels are missing or cannot be understood.
+    """
+    described = path / "data.yaml" if path.is_dir() else path
+    if described.is_file():
+        names, pictures = _described(described, split)
+    else:
+        names, pictures = _plain(path, split)
+    if not pictures:
+        raise InvalidInput(f"{path}: no picture is in its part {split!r}")
+    labels = [_labels(picture) for picture in pictures]
+    if not any(label.is_file() for label in labels):
+        raise InvalidInput(
+            f"{path}: none of {len(pictures)} pictures has labels; {labels[0]} expected "
+            f"for {pictures[0]}"
+        )
+    return GroundTruth(
+        names, tuple(_read(*pair, names) for pair in zip(pictures, labels, strict=True))
+    )
+
+
+def _described(path: Path, split: str) -> tuple[dict[int, str], list[Path]]:
+    """Names and pictures by a data.yaml."""
+    try:
+        data: Any = yaml.safe_load(_text(path))
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"{path}: a YAML file expected: {error}") from error
+    names = data.get("names") if isinstance(data, dict) else None
+    if not isinstance(names, list | dict) or not names:
+        raise InvalidInput(f"{path}: 'names' expected, a list or a mapping of class ids to names")
+    numbered = names.items() if isinstance(names, dict) else enumerate(names)
+    if split not in data:
+        parts = ", ".join(key for key in ("train", "val", "test") if key in data)
+        raise InvalidInput(f"{path}: it has no part {split!r}; there are: {parts or 'none'}")
+    root = path.parent / str(data.get("path") or ".")
+    root = root if root.is_dir() else path.parent
+    places = data[split] if isinstance(data[split], list) else [data[split]]
+    pictures = [picture for place in places for picture in _pictures(root / str(place))]
+    return {int(key): str(name) for key, name in numbered}, pictures
+
+
+def _plain(path: Path, split: str) -> tuple[dict[int, str], list[Path]]:
+    """Names and pictures by the folders alone."""
+    listed = path / "classes.txt"
+    if not listed.is_file():
+        raise InvalidInput(f"{path}: the names of the classes expected, in data.yaml or {listed}")
+    names = dict(enumerate(_text(listed).split("\n")))
+    part = path / "images" / split
+    return (
+        {key: name.strip() for key, name in names.items() if name.strip()},
+        _pictures(part if part.is_dir() else path / "images"),
+    )
+
+
+def _pictures(place: Path) -> list[Path]:
+    """The pictures of a folder, or those that a text file lists."""
+    if place.is_dir():
+        return sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if place.suffix == ".txt" and place.is_file():
+        lines = _text(place).splitlines()
+        return [place.parent / line.strip() for line in lines if line.strip()]
+    raise InvalidInput(f"a folder of pictures or a text file that lists them expected at {place}")
+
+
+def _labels(picture: Path) -> Path:
+    """The file of a picture's labels: ``labels`` where its path has ``images``, the last one."""
+    parts = list(picture.parts)
+    for place in reversed(range(len(parts) - 1)):
+        if parts[place] == "images":
+            parts[place] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")
+
+
+def _read(picture: Path, labels: Path, names: Mapping[int, str]) -> Picture:
+    width, height = _size(picture)
+    rows = []
+    if labels.is_file():
+        for number, line in enumerate(_text(labels).splitlines(), 1):
+            if line.strip():
+                try:
+                    rows.append(_row(line, names))
+                except ValueError as error:
+                    raise InvalidInput(f"{labels}, line {number}: {error}") from error
+    table = np.array(rows, np.float64).reshape(-1, 5)
+    boxes = table[:, 1:] * [width, height, width, height]
+    truth = Truth(boxes, table[:, 0].astype(np.int32))
+    return Picture(picture, picture.stem, width, height, truth)
+
+
+def _row(line: str, names: Mapping[int, str]) -> list[float]:
+    """Class id and corners, as shares, of a line."""
+    class_id, *numbers = map(float, line.split())
+    if class_id not in names:
+        raise ValueError(f"class {class_id:g} has no name; there are {len(names)} names")
+    if len(numbers) != 4 and (len(numbers) < 6 or len(numbers) % 2):
+        raise ValueError(
+            "a class, then centre, width and height, or the corners of an outline, expected; "
+            f"got {len(numbers)} numbers behind the class"
+        )
+    if not all(0 <= value <= 1 for value in numbers):
+        raise ValueError("shares of the picture's size, from 0 to 1, expected")
+    if len(numbers) == 4:
+        x, y, width, height = numbers
+        return [class_id, x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+    across, down = numbers[::2], numbers[1::2]
+    return [class_id, min(across), min(down), max(across), max(down)]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{path}: a text file in UTF-8 expected: {error}") from error
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Width and height of a picture, the right way up, from its header."""
+    try:
+        with Pillow.open(path) as picture:
+            width, height = picture.size
+            on_its_side = picture.getexif().get(ORIENTATION, 1) >= 5
+    except (OSError, UnidentifiedImageError) as error:
+        raise InvalidInput(f"{path}: a picture that can be read expected: {error}") from error
+    return (height, width) if on_its_side else (width, height)
