@@ -107,7 +107,7 @@ def _claim_once(
         open_rows = here.start + np.flatnonzero(free[here])
         if not len(open_rows):
             continue
-        cost = 1.0 - overlap(expected.boxes[rows], observations.boxes[open_rows])
+        cost = 1.0 - overlap(expected.boxes[rows], observations.steady[open_rows])
         if looks is not None and observations.embeddings is not None:
             unlike = 1.0 - looks[expected.ids[rows]] @ observations.embeddings[open_rows].T
             cost[(unlike > rule.look_alike) & _known(observations.embeddings[open_rows])] = np.inf

@@ -92,12 +92,27 @@ class Ends:
         return gone
 
 
+def leaving(tracks: Trajectories, rule: Linking, size: tuple[float, float]) -> tuple[Mask, Mask]:
+    """Which tracklets come from outside of the image, and which go there, bool [K] each.
+
+    Parameters
+    ----------
+    tracks : Trajectories
+        As for :func:`link`, but in pixels of their frames, even where the camera moves.
+    rule : Linking
+    size : (float, float)
+        Width and height of the image.
+    """
+    starts, stops = _ends(tracks, rule.tail)
+    return starts.leaves(size, rule.left), stops.leaves(size, rule.left)
+
+
 def link(
     tracks: Trajectories,
     looks: Embeddings | None,
     classes: Integer,
     rule: Linking,
-    size: tuple[float, float] | None,
+    out: tuple[Mask, Mask] | None,
 ) -> Integer:
     """One round of linking.
 
@@ -111,8 +126,8 @@ def link(
         Only tracklets of one class are linked.
     rule : Linking
         When two may be one.
-    size : (float, float) or None
-        Width and height of the image: who leaves it does not come back. None lets everyone.
+    out : (bool [K], bool [K]) or None
+        From :func:`leaving`: who leaves the image does not come back. None lets everyone.
 
     Returns
     -------
@@ -127,8 +142,8 @@ def link(
     growth = np.log(starts.boxes[after, 3] / stops.boxes[before, 3])
     possible = (far <= allowed) & (np.abs(growth) <= rule.growth)
     possible &= classes[before] == classes[after]
-    if size is not None:
-        gone = stops.leaves(size, rule.left)[before] | starts.leaves(size, rule.left)[after]
+    if out is not None:
+        gone = out[1][before] | out[0][after]
         possible &= ~gone | (gap <= rule.left + 1)
     cost = rule.motion * far / allowed
     unlike = _unlike(looks, before, after)

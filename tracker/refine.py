@@ -9,13 +9,16 @@ image.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from models.errors import InvalidInput
+from tracker.background import Background
 from tracker.claiming import adopt
 from tracker.mot import BOX, CLASS, COLUMNS, FRAME, ID, REQUIRED, SCORE, Rows
-from tracker.refinement import Refinement, assemble, shown
+from tracker.refinement import Refinement, assemble, share_inside, shown
 from tracker.smoothing import Trajectories
 from tracker.tracklets import NOBODY, Observations, classes, paths
 from tracker.types import Embeddings, Float, Integer, Mask
@@ -32,6 +35,7 @@ def refine(
     detection_embeddings: ArrayLike | None = None,
     size: tuple[float, float] | None = None,
     fps: float | None = None,
+    motion: ArrayLike | None = None,
     reenter: bool = False,
     settings: Refinement | None = None,
 ) -> Rows:
@@ -53,6 +57,10 @@ def refine(
         Width and height of the image; without, what the boxes reach.
     fps : float, optional
         Frames a second; above 25, spans of time are scaled with it.
+    motion : float [T, 2, 3], optional
+        How the camera moved: for each frame from 1 to T the affine transform of pixels of the
+        frame before to its own, the identity where it stood still. Tracks are then linked and
+        smoothed as they moved over the ground.
     reenter : bool
         Whether someone who left the image may come back as the same.
     settings : Refinement, optional
@@ -76,14 +84,18 @@ def refine(
     if not len(tracks):
         return np.zeros((0, COLUMNS))
     found, owner = _observations(tracks, embeddings, detections, detection_embeddings, rule.adopt)
+    if not len(found):
+        return np.zeros((0, COLUMNS))
     extent = size or tuple(np.vstack((_xyxy(tracks), found.boxes))[:, 2:].max(axis=0))
+    if motion is not None:
+        found = replace(found, background=_background(motion, found.frames, extent))
     last = assemble(found, owner, rule, None if reenter else extent)
     if last.max(initial=NOBODY) == NOBODY:
         return np.zeros((0, COLUMNS))
     path = paths(found, last, rule.linking.max_gap, rule.smoothing)
-    return _answer(
-        found, path, shown(path, rule, extent), _names(last, owner), classes(found, last)
-    )
+    answer = found.seen(path)
+    visible = shown(path, rule) & (share_inside(answer.boxes, extent) >= rule.inside)
+    return _answer(found, answer, visible, _names(last, owner), classes(found, last))
 
 
 def _observations(
@@ -137,6 +149,28 @@ def _answer(
     rows[:, FILLED] = path.source < 0
     rows = rows[visible]
     return rows[np.lexsort((rows[:, ID], rows[:, FRAME]))]
+
+
+def _background(motion: ArrayLike, frames: Integer, size: tuple[float, float]) -> Background:
+    """Where the background is in each frame, or a refusal."""
+    affine = np.asarray(motion, np.float64)
+    if affine.ndim != 3 or affine.shape[1:] != (2, 3):
+        raise InvalidInput(f"motion: expected shape [T, 2, 3], got {list(affine.shape)}")
+    finite = np.isfinite(affine).all(axis=(1, 2))
+    bad: Mask = np.logical_not(finite)
+    bad[finite] = np.linalg.det(affine[finite, :, :2]) <= 0.0
+    if bad.any():
+        row = int(bad.argmax())
+        raise InvalidInput(
+            f"motion: expected finite affine transforms that do not mirror or collapse the "
+            f"picture, got {affine[row].tolist()} in row {row}"
+        )
+    if frames[0] < 1 or frames[-1] > len(affine):
+        raise InvalidInput(
+            f"motion: expected one transform for each of the frames {frames[0]} to {frames[-1]}, "
+            f"counted from 1, got {len(affine)}"
+        )
+    return Background(affine, first=1, pivot=(size[0] / 2.0, size[1] / 2.0))
 
 
 def _names(last: Integer, given: Integer) -> Integer:

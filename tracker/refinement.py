@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tracker.claiming import Claiming, claim
-from tracker.linking import Linking, link
+from tracker.linking import Linking, leaving, link
 from tracker.smoothing import Smoothing, Trajectories
 from tracker.tracklets import (
     NOBODY,
@@ -137,7 +137,8 @@ def _link_all(
             break
         path = paths(found, owner, rule.linking.max_gap, rule.smoothing)
         looks = appearance(found, owner)
-        chain = link(path, looks, classes(found, owner), rule.linking, size)
+        out = size and leaving(found.seen(path), rule.linking, size)
+        chain = link(path, looks, classes(found, owner), rule.linking, out)
         if np.array_equal(chain, np.arange(len(chain))):
             break
         owner = np.where(owner == NOBODY, NOBODY, chain[owner])
@@ -148,12 +149,8 @@ def _drop(owner: Integer, tracks: Mask) -> Integer:
     return renumber(without(owner, tracks))
 
 
-def shown(path: Trajectories, rule: Refinement, size: tuple[float, float]) -> Mask:
-    """Boxes of trajectories that are answered, bool [M].
-
-    Those that were seen, or are in a gap that is short or was stood through, and that have not
-    left the image.
-    """
+def shown(path: Trajectories, rule: Refinement) -> Mask:
+    """Boxes of trajectories that were seen, or in a gap that is short or was stood through."""
     seen = path.source >= 0
     place = np.arange(len(seen))
     before = np.maximum.accumulate(np.where(seen, place, 0))
@@ -164,10 +161,10 @@ def shown(path: Trajectories, rule: Refinement, size: tuple[float, float]) -> Ma
     height = path.boxes[:, 3] - path.boxes[:, 1]
     stood = moved <= rule.standing * np.minimum(height[before], height[after])
     answer: Mask = seen | (gap <= rule.fill) | stood
-    return answer & (_share_inside(path.boxes, size) >= rule.inside)
+    return answer
 
 
-def _share_inside(boxes: Float, size: tuple[float, float]) -> Float:
+def share_inside(boxes: Float, size: tuple[float, float]) -> Float:
     """Share of the area of each box that lies within the image, [M]."""
     within = np.clip(boxes, 0.0, (*size, *size))
     area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)

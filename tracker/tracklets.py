@@ -5,11 +5,12 @@ Observations never change; each step of refinement takes their owners and gives 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from tracker.background import Background
 from tracker.smoothing import Smoothing, Trajectories, smooth, visible_weights
 from tracker.types import Embeddings, Float, Integer, Mask
 
@@ -33,6 +34,8 @@ class Observations:
         Class ids, -1 where not known.
     embeddings : float32 [M, D] or None
         Unit rows; zeros where not known.
+    background : Background or None
+        How the camera moved, by frame; None where it stood still.
     """
 
     frames: Integer
@@ -40,6 +43,7 @@ class Observations:
     scores: Float
     classes: Integer
     embeddings: Embeddings | None
+    background: Background | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -49,16 +53,32 @@ class Observations:
         """What each is worth to its trajectory; see :func:`tracker.smoothing.visible_weights`."""
         return visible_weights(self.frames, self.boxes, self.scores)
 
+    @cached_property
+    def steady(self) -> Float:
+        """The boxes where the background does not move, float64 [M, 4]."""
+        if self.background is None:
+            return self.boxes
+        return self.background.steady(self.frames, self.boxes)
+
+    def seen(self, tracks: Trajectories) -> Trajectories:
+        """Trajectories of :func:`paths` in pixels of their frames."""
+        if self.background is None:
+            return tracks
+        return replace(tracks, boxes=self.background.seen(tracks.frames, tracks.boxes))
+
 
 def paths(
     observations: Observations, owner: Integer, max_gap: int, smoothing: Smoothing
 ) -> Trajectories:
-    """Smoothed trajectories of all tracks; ``source`` names rows of the observations."""
+    """Smoothed trajectories of all tracks where the background does not move.
+
+    ``source`` names rows of the observations.
+    """
     rows = np.flatnonzero(owner != NOBODY)
     found = smooth(
         observations.frames[rows],
         owner[rows],
-        observations.boxes[rows],
+        observations.steady[rows],
         observations.weights[rows],
         max_gap=max_gap,
         smoothing=smoothing,

@@ -150,6 +150,64 @@ def test_boxes_of_the_tracker_give_way_to_the_detections_they_stand_for() -> Non
     np.testing.assert_allclose(centres(better), centres(detections), atol=1e-4)
 
 
+def test_a_shaking_camera_neither_bends_paths_nor_breaks_gaps_when_its_motion_is_given() -> None:
+    frames = range(1, 81)
+    rng = np.random.default_rng(5)
+    place = np.cumsum(rng.normal(0.0, 15.0, (80, 2)), axis=0)
+    motion = np.tile(np.eye(2, 3), (80, 1, 1))
+    motion[1:, :, 2] = np.diff(place, axis=0)
+    whole = walk(1, frames, (300, 300), (4, 0))
+    whole[:, 2:4] += place
+    seen = np.delete(whole, range(30, 45), axis=0)
+
+    better = refine(seen, size=SIZE, motion=motion)
+    unaware = refine(seen, size=SIZE)
+
+    assert better[:, 0].tolist() == list(frames)
+    np.testing.assert_allclose(centres(better), centres(whole), atol=1e-4)
+    assert np.abs(centres(unaware) - centres(whole)[unaware[:, 0].astype(int) - 1]).max() > 10
+
+
+def test_who_stands_while_the_camera_pans_is_filled_through_a_long_gap() -> None:
+    frames = np.arange(1, 141)
+    motion = np.tile(np.array([[1.0, 0.0, -3.0], [0.0, 1.0, 0.0]]), (140, 1, 1))
+    whole = walk(1, frames, (800, 300), (-3, 0))
+    seen = np.delete(whole, range(40, 100), axis=0)
+    one = looks(seen, {1: 0})
+
+    better = refine(seen, embeddings=one, size=SIZE, motion=motion)
+
+    assert better[:, 0].tolist() == frames.tolist()
+    np.testing.assert_allclose(centres(better), centres(whole), atol=1e-4)
+    assert len(refine(seen, embeddings=one, size=SIZE)) == len(seen)
+
+
+def test_a_camera_that_stands_makes_no_difference() -> None:
+    rows = np.concatenate(
+        (walk(1, range(1, 61), (200, 300), (5, 1)), walk(2, range(5, 40), (600, 300), (-3, 0)))
+    )
+    rows[:, 2:6] += np.random.default_rng(2).normal(0.0, 2.0, (len(rows), 4))
+
+    still = refine(rows, size=SIZE, motion=np.tile(np.eye(2, 3), (60, 1, 1)))
+
+    np.testing.assert_allclose(still, refine(rows, size=SIZE), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("motion", "message"),
+    [
+        (np.zeros((10, 3, 2)), r"expected shape \[T, 2, 3\], got \[10, 3, 2\]"),
+        (np.full((10, 2, 3), np.nan), "expected finite affine transforms.* in row 0"),
+        (np.tile(np.array([[1.0, 0, 0], [0, -1, 0]]), (10, 1, 1)), "mirror.* in row 0"),
+        (np.tile(np.eye(2, 3), (9, 1, 1)), "each of the frames 1 to 10, counted from 1, got 9"),
+    ],
+    ids=["shape", "not finite", "mirrored", "too few"],
+)
+def test_motion_that_cannot_be_used_is_refused(motion: np.ndarray, message: str) -> None:
+    with pytest.raises(InvalidInput, match="motion: .*" + message):
+        refine(walk(1, range(1, 11), (200, 300), (5, 0)), size=SIZE, motion=motion)
+
+
 def test_the_order_of_the_rows_does_not_matter() -> None:
     rng = np.random.default_rng(3)
     rows = np.concatenate(
