@@ -118,6 +118,7 @@ def detect_options(
 _FAMILIES = {
     "fake": "models.fake:load_fake",
     "yolo": "models.yolo:load_yolo",
+    "zoo": "models.zoo:load_zoo",
 }
 """The function that loads a detector of each family; its module is imported when it is wanted."""
 
@@ -162,6 +163,9 @@ def _family(name: str) -> str:
     from models import catalog
 
     entry = catalog.entry(name)
-    if entry.task in ("detect", "segment") and entry.file.endswith(".pt"):
-        return "yolo"
+    if entry.task in ("detect", "segment"):
+        if entry.network:
+            return "zoo"
+        if entry.file.endswith(".pt"):
+            return "yolo"
     raise UnknownName(f"{name!r} is no detector: its task is {entry.task}")

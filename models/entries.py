@@ -18,7 +18,10 @@ TASKS = ("detect", "segment", "semantic", "embed", "footage")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_KEYS = {"task", "file", "sha256", "size", "licence", "classes", "notes", "sources", "end_to_end"}
+_KEYS = {"task", "file", "sha256", "size", "licence", "classes", "notes", "sources"} | {
+    "end_to_end",
+    "network",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,9 @@ class Entry:
         Where it comes from, in the order in which they are tried.
     end_to_end : bool
         Of a detector with two heads, use the one that needs no suppression.
+    network : str
+        What the weights are for: the name of a TorchVision network, where the file holds its
+        weights; empty where the file says it itself.
     """
 
     name: str
@@ -59,6 +65,7 @@ class Entry:
     notes: str
     sources: tuple[Source, ...]
     end_to_end: bool = False
+    network: str = ""
 
 
 def read_entries(path: Path, known: Mapping[str, tuple[str, ...]]) -> dict[str, Entry]:
@@ -118,6 +125,7 @@ def _parse(
         notes=str(table.get("notes", "")),
         sources=sources,
         end_to_end=bool(table.get("end_to_end", False)),
+        network=str(table.get("network", "")),
     )
     _check(_NAME.fullmatch(name), f"name: expected {_NAME.pattern}, got {name!r}")
     _check(entry.task in TASKS, f"task: expected one of {TASKS}, got {entry.task!r}")

@@ -1,8 +1,7 @@
 """TorchVision beside a torch that its compiled operators do not match.
 
 Such a TorchVision stops its own import, because ``torchvision::nms`` is missing. Here our
-suppression stands in for that operator. The rest that detectors need is Python: RoI align has a
-second implementation in it.
+suppression stands in for that operator, and our RoI align for the other one that detectors need.
 """
 
 from __future__ import annotations
@@ -18,13 +17,14 @@ from torch import Tensor
 
 from models.errors import ModelError
 from models.nms import nms
+from models.roi_align import roi_align
 
 _LOCK = Lock()
 _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 def load_torchvision() -> ModuleType:
-    """TorchVision, with our suppression where its compiled one cannot be loaded.
+    """TorchVision, with our operators where its compiled ones cannot be loaded.
 
     Safe from any thread.
 
@@ -46,6 +46,8 @@ def load_torchvision() -> ModuleType:
         # Its box functions ask for the compiled library before they call the operator.
         boxes: Any = import_module("torchvision.ops.boxes")
         boxes._assert_has_ops = _nothing_to_assert
+        poolers: Any = import_module("torchvision.ops.poolers")
+        poolers.roi_align = roi_align
         return torchvision
 
 

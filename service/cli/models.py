@@ -107,9 +107,12 @@ def export(names: Annotated[list[str], typer.Argument(metavar="NAME...")]) -> No
 def _export(name: str) -> Path:
     from models import catalog
 
-    task = catalog.entry(name).task
+    entry = catalog.entry(name)
+    task = entry.task
     if task not in ("detect", "segment", "embed"):
         raise InvalidInput(f"{name}: expected a detector or an embedder, it is {task}")
+    if entry.network:
+        raise InvalidInput(f"{name}: {entry.network} runs in torch alone, there is no export of it")
     with _progress_bar(name) as progress:
         catalog.fetch(name, progress)
     if task == "embed":

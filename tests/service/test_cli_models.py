@@ -94,3 +94,9 @@ def test_what_is_no_network_is_not_exported(app: typer.Typer) -> None:
     done = CliRunner().invoke(app, ["models", "export", "sample-car-video"])
     assert isinstance(done.exception, InvalidInput)
     assert "it is footage" in str(done.exception)
+
+
+def test_a_network_that_runs_in_torch_alone_is_not_exported(app: typer.Typer) -> None:
+    done = CliRunner().invoke(app, ["models", "export", "ssdlite320"])
+    assert isinstance(done.exception, InvalidInput)
+    assert "runs in torch alone" in str(done.exception)

@@ -1,0 +1,240 @@
+"""TorchVision's detectors behind the Detector protocol: the chapter's families beside YOLO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models import catalog
+from models.box_masks import box_mask
+from models.detector import detect_options
+from models.errors import InvalidInput, RuntimeUnavailable
+from models.nms import batched_nms
+from models.preprocess import Letterbox, check_image
+from models.runtime import check_settings, choose_runtime
+from models.torchvision_compat import load_torchvision
+from models.types import Detections, DetectOptions, Image
+from models.zoo_network import InputSize, RawObjects, ZooNetwork
+
+_CUDA_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class ResizedImage:
+    """The network's input for one image, float32 [H, W, 3], and how the image lies in it."""
+
+    data: NDArray[np.float32]
+    letterbox: Letterbox
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Height and width of the input."""
+        return self.letterbox.input_size
+
+    @property
+    def pixels(self) -> int:
+        """Size of the input, height times width."""
+        return self.key[0] * self.key[1]
+
+
+class ZooDetector:
+    """One of TorchVision's networks with what goes before and after it; a `Detector`.
+
+    Its own suppression is as wide as `models.zoo_network.WIDEST_IOU`; an ``iou`` above that
+    counts as that.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the catalogue.
+    classes : sequence of str
+        The names of its classes, by id.
+    network : ZooNetwork
+        It is taken over: `close` closes it.
+    task : {"detect", "segment"}
+        Whether it has masks.
+    device : str
+        Where the network runs.
+    """
+
+    runtime = "torch"
+    slots = 1
+
+    def __init__(
+        self,
+        name: str,
+        classes: Sequence[str],
+        network: ZooNetwork,
+        *,
+        task: str = "detect",
+        device: str = "cpu",
+    ) -> None:
+        self.name = name
+        self.names: Mapping[int, str] = dict(enumerate(classes))
+        self.task = task
+        self.device = device
+        self.size: InputSize = network.size
+        self.imgsz = self.size.longer if self.size.fixed is None else self.size.fixed[0]
+        self.max_batch = 1 if device == "cpu" else _CUDA_BATCH
+        self._ids = class_of_label(classes)
+        self._network = network
+
+    def preprocess(self, image: Image, imgsz: int | None = None) -> ResizedImage:
+        """Resize an image as the network was trained. Any thread.
+
+        Parameters
+        ----------
+        image : uint8 [H, W, 3]
+            Blue, green, red.
+        imgsz : int or None
+            Most pixels of the longer side; the bound of the shorter one is scaled with it.
+            Networks with an input of one size take no other.
+
+        Raises
+        ------
+        InvalidInput
+            Not such an image, or an ``imgsz`` that the network does not take.
+        """
+        height, width, _ = check_image(image).shape
+        inner = self._inner((height, width), self.imgsz if imgsz is None else imgsz)
+        # In float32, as the network's own transform does it: nothing is rounded.
+        data = image.astype(np.float32)
+        if inner != (height, width):
+            data = cv2.resize(data, inner[::-1], interpolation=cv2.INTER_LINEAR)
+        return ResizedImage(data, Letterbox((height, width), inner, inner, 0, 0))
+
+    def _inner(self, image: tuple[int, int], imgsz: int) -> tuple[int, int]:
+        """Height and width of the input for an image of this height and width."""
+        if imgsz < 1:
+            raise InvalidInput(f"imgsz: expected a positive number of pixels, got {imgsz}")
+        if self.size.fixed is not None:
+            if imgsz != self.imgsz:
+                raise InvalidInput(f"imgsz: {self.name} takes {self.imgsz} alone, got {imgsz}")
+            return self.size.fixed
+        longer = imgsz
+        shorter = self.size.shorter * imgsz / self.size.longer
+        scale = min(shorter / min(image), longer / max(image))
+        return max(int(image[0] * scale), 1), max(int(image[1] * scale), 1)
+
+    def start(self, batch: Sequence[ResizedImage]) -> Future[list[RawObjects]]:
+        """Run images of one input size; the future is finished. The owner's thread alone.
+
+        Raises
+        ------
+        InvalidInput
+            No image, or inputs of several sizes.
+        """
+        keys = {prepared.key for prepared in batch}
+        if len(keys) != 1:
+            raise InvalidInput(f"batch: expected images of one input size, got {sorted(keys)}")
+        answer: Future[list[RawObjects]] = Future()
+        try:
+            answer.set_result(self._network([prepared.data for prepared in batch]))
+        except Exception as error:  # whatever failed belongs to the one who waits
+            answer.set_exception(error)
+        return answer
+
+    def postprocess(
+        self, raw: RawObjects, prepared: ResizedImage, options: DetectOptions
+    ) -> Detections:
+        """Read the detections of one image from the network's answer. Any thread.
+
+        Where the network segments, objects whose mask has no pixel are left out.
+        """
+        classes = self._ids[raw.labels]
+        keep = (classes >= 0) & (raw.scores >= options.conf)
+        if options.classes is not None:
+            keep &= np.isin(classes, list(options.classes))
+        rows = np.flatnonzero(keep)
+        groups = np.zeros_like(rows) if options.agnostic else classes[rows]
+        kept = batched_nms(raw.boxes[rows], raw.scores[rows], groups, options.iou)
+        rows = rows[kept[: options.max_det]]
+        boxes = prepared.letterbox.to_image(raw.boxes[rows])
+        found = Detections(boxes, raw.scores[rows], classes[rows], self.names)
+        if raw.masks is None:
+            return found
+        size = prepared.letterbox.image_size
+        masks = [box_mask(*pair, size) for pair in zip(raw.masks[rows], boxes, strict=True)]
+        seen = [row for row, mask in enumerate(masks) if mask.inside.any()]
+        return replace(found[seen], segments=tuple(masks[row].outline() for row in seen))
+
+    def predict(
+        self,
+        images: Sequence[Image],
+        *,
+        conf: float = 0.25,
+        iou: float = 0.7,
+        classes: Sequence[str | int] | None = None,
+        max_det: int = 300,
+        agnostic: bool = False,
+        imgsz: int | None = None,
+    ) -> list[Detections]:
+        """Detections of each image, in order. The owner's thread alone.
+
+        Parameters and errors are those of `models.yolo.YoloDetector.predict`.
+        """
+        options = detect_options(
+            self.names, conf=conf, iou=iou, classes=classes, max_det=max_det, agnostic=agnostic
+        )
+        if not len(images):
+            raise InvalidInput("images: expected at least one uint8 array [H, W, 3], got none")
+        found = []
+        for image in images:
+            prepared = self.preprocess(image, imgsz)
+            (raw,) = self.start([prepared]).result()
+            found.append(self.postprocess(raw, prepared, options))
+        return found
+
+    def close(self) -> None:
+        """Give back the memory of the network. The detector cannot be used afterwards."""
+        self._network.close()
+
+
+def load_zoo(
+    name: str, *, runtime: str = "auto", device: str = "auto", threads: int | None = None
+) -> ZooDetector:
+    """The TorchVision detector of a catalogue name; see `models.detector.load_detector`.
+
+    Raises
+    ------
+    RuntimeUnavailable
+        A runtime other than torch is asked for: these networks suppress and pool within their
+        forward, which is not exported.
+    """
+    check_settings(threads, "auto")
+    chosen, place = choose_runtime("torch" if runtime == "auto" else runtime, device)
+    if chosen != "torch":
+        raise RuntimeUnavailable(f"{name} runs in torch alone; take 'torch' or 'auto'")
+    entry = catalog.entry(name)
+    weights = catalog.fetch(name)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    outputs = len(class_of_label(entry.classes))
+    network = ZooNetwork(entry.network, outputs, weights, place)
+    return ZooDetector(name, entry.classes, network, task=entry.task, device=place)
+
+
+def class_of_label(classes: Sequence[str]) -> NDArray[np.int32]:
+    """The class id of each label that a network answers, -1 where there is none.
+
+    Label 0 is the background. Networks of COCO's 80 classes use the numbers of its 91 original
+    categories, 11 of which are in no picture; those of other classes count from 1.
+    """
+    published = _coco_categories()
+    if list(classes) == [category for category in published[1:] if category != "N/A"]:
+        ids = {category: row for row, category in enumerate(classes)}
+        return np.array([ids.get(category, -1) for category in published], np.int32)
+    return np.arange(-1, len(classes), dtype=np.int32)
+
+
+def _coco_categories() -> Sequence[str]:
+    """The names of COCO's labels from 0, as TorchVision publishes them with its weights."""
+    weights = load_torchvision().models.detection.FasterRCNN_ResNet50_FPN_Weights.COCO_V1
+    categories: Sequence[str] = weights.meta["categories"]
+    return categories
