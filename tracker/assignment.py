@@ -89,7 +89,7 @@ def _solve(cost: Float, limit: float) -> tuple[Integer, Integer]:
 
 def _solve_groups(cost: Float, limit: float) -> tuple[Integer, Integer]:
     count_rows, count_columns = cost.shape
-    rows, columns = np.nonzero(cost <= limit)
+    rows, columns = pairs_in(cost <= limit)
     size = count_rows + count_columns
     links = coo_array((np.ones(len(rows), np.int8), (rows, columns + count_rows)), (size, size))
     count, group = connected_components(links, directed=False)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from tracker.types import Integer, Mask
 
 BLOCK = 1 << 14

@@ -71,8 +71,8 @@ class Looks:
 
     def keep(self, rows: Mask) -> None:
         """Forget all tracks but those in ``rows``."""
-        self.means = self.means[rows]
-        self.age = self.age[rows]
+        self.means = self.means.compress(rows, 0)
+        self.age = self.age.compress(rows)
 
     def append(self, count: int) -> None:
         """Add tracks that have no embedding yet."""

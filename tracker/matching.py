@@ -157,7 +157,7 @@ def _by_appearance(
     if not len(rows) or not len(columns):
         return
     expected, variance = _innovation(scene, settings, rows)
-    distance = gating_distance(expected, variance, scene.measured[columns])
+    distance = gating_distance(expected, variance, scene.measured.take(columns, 0))
     r, c = pairs_in(distance <= settings.gate)
     r, c = rows[r], columns[c]
     if settings.per_class:
@@ -197,7 +197,7 @@ def _by_overlap(scene: Scene, settings: Settings, pairs: Pairs) -> None:
 
 def _innovation(scene: Scene, settings: Settings, rows: Integer) -> tuple[Float, Float]:
     """Expected measurement of some tracks and its variance, float64 [K, 4] each."""
-    mean, covariance = scene.mean[rows], scene.covariance[rows]
+    mean, covariance = scene.mean.take(rows, 0), scene.covariance.take(rows, 0)
     return settings.filter.project(mean, covariance, settings.filter.noise(mean))
 
 

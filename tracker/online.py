@@ -166,7 +166,7 @@ class Online(OnlineTracker):
         found["confidence"] += (1.0 - SCORE_MEMORY) * (scores - found["confidence"])
         classes = observation.classes.take(detections)
         track_table.vote(found["class"], found["lead"], classes, scores)
-        tracks[rows] = found
+        tracks.put(rows, found)
 
     def _uncut(
         self, hits: Integer, mean: Float, measured: Float, hidden: Float, rows: Integer
@@ -218,12 +218,14 @@ class Online(OnlineTracker):
         lost = predicted.nonzero()[0]
         if len(lost):
             seen = boxes[confirmed & ~predicted]
-            known, alive = life.fate(tracks[lost], boxes[lost], seen, self._size, settings, fps)
+            known, alive = life.fate(
+                tracks.take(lost), boxes.take(lost, 0), seen, self._size, settings, fps
+            )
             visible[lost] &= known
             if not alive.all():
                 kept = np.ones(len(tracks), np.bool_)
                 kept[lost] = alive
-                self._tracks = tracks[kept]
+                self._tracks = tracks.compress(kept)
                 self._looks.keep(kept)
         detection = np.full(len(tracks), -1)
         detection[pairs.tracks] = pairs.detections
