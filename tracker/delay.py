@@ -3,6 +3,7 @@
 A tracker that answers at once sees only what was before. Held back for k frames, its boxes are
 smoothed by :mod:`tracker.smoothing` over a window that reaches k frames ahead, and a track that
 was lost and found again within the window has boxes in between. Identities are the tracker's own.
+Where the camera moves, and how is given, paths are smoothed as they are over the ground.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from tracker.background import Background
 from tracker.clock import Clock
 from tracker.overlap import hidden
-from tracker.smoothing import Smoothing, Trajectories, smooth, weigh
+from tracker.smoothing import Smoothing, smooth, weigh
 from tracker.types import Float, Integer, Tracks
 
 HISTORY = 12
 """Frames before the answered one that still bear on its boxes."""
+STILL: Float = np.eye(2, 3)
+"""Affine of a camera that does not move."""
 MAX_GAP = 30
 """A longer gap than this is not bridged, however long the delay."""
 
@@ -32,6 +37,7 @@ class _Held:
     ids: Integer
     boxes: Float
     weights: Float
+    motion: Float | None
 
 
 class Delay:
@@ -58,7 +64,11 @@ class Delay:
         self._pending = 0
 
     def push(
-        self, tracks: Tracks, time: float | None = None, measured: Float | None = None
+        self,
+        tracks: Tracks,
+        time: float | None = None,
+        measured: Float | None = None,
+        motion: Float | None = None,
     ) -> Tracks | None:
         """Take the tracks of the next frame and answer for the one ``frames`` calls earlier.
 
@@ -72,6 +82,9 @@ class Delay:
             The boxes that the tracker was given, x1, y1, x2, y2; rows are those that
             ``tracks.detection`` names. They are smoothed in place of the tracker's own boxes,
             which lag behind.
+        motion : float64 [2, 3], optional
+            Affine transform of pixels of the frame before to pixels of this one, as the camera
+            moved; None where it stood still.
 
         Returns
         -------
@@ -79,7 +92,9 @@ class Delay:
             None for the first ``frames`` calls.
         """
         self._tick += max(1, round(self._clock.step(time)))
-        self._window.append(_hold(self._tick, tracks, measured))
+        if motion is not None and np.array_equal(motion, STILL):
+            motion = None
+        self._window.append(_hold(self._tick, tracks, measured, motion))
         self._pending += 1
         if self._pending <= self._frames:
             return None
@@ -91,36 +106,51 @@ class Delay:
 
     def _answer(self) -> Tracks:
         """The oldest frame that was not answered, smoothed with all that is in the window."""
-        target = self._window[-self._pending]
+        place = len(self._window) - self._pending
+        target = self._window[place]
         self._pending -= 1
         held = [frame for frame in self._window if len(frame.ids)]
         if not held:
             return target.tracks
-        ids = np.concatenate([frame.ids for frame in held])
+        counts = [len(frame.ids) for frame in held]
+        boxes = np.concatenate([frame.boxes for frame in held])
+        background = self._background()
+        if background is not None:
+            places = [i for i, frame in enumerate(self._window) if len(frame.ids)]
+            boxes = background.steady(np.repeat(places, counts), boxes)
         path = smooth(
-            np.repeat([frame.tick for frame in held], [len(frame.ids) for frame in held]),
-            ids,
-            np.concatenate([frame.boxes for frame in held]),
+            np.repeat([frame.tick for frame in held], counts),
+            np.concatenate([frame.ids for frame in held]),
+            boxes,
             np.concatenate([frame.weights for frame in held]),
             max_gap=MAX_GAP,
             smoothing=self._smoothing,
         )
-        return _merge(target, path, held)
+        here = path.frames == target.tick
+        boxes = path.boxes[here]
+        if background is not None:
+            boxes = background.seen(np.full(len(boxes), place), boxes)
+        return _merge(target, path.ids[here], boxes.astype(np.float32), held)
+
+    def _background(self) -> Background | None:
+        """How the camera moved, by place in the window; None where it stood still."""
+        motions = [frame.motion for frame in self._window]
+        if all(motion is None for motion in motions):
+            return None
+        return Background(np.array([STILL if motion is None else motion for motion in motions]))
 
 
-def _hold(tick: int, tracks: Tracks, measured: Float | None) -> _Held:
+def _hold(tick: int, tracks: Tracks, measured: Float | None, motion: Float | None) -> _Held:
     seen = ~tracks.predicted
     boxes = tracks.boxes[seen].astype(np.float64)
     if measured is not None:
         boxes = np.asarray(measured, np.float64)[tracks.detection[seen]]
     weights = weigh(tracks.scores[seen].astype(np.float64), hidden(boxes, boxes))
-    return _Held(tick, tracks, tracks.ids[seen], boxes, weights)
+    return _Held(tick, tracks, tracks.ids[seen], boxes, weights, motion)
 
 
-def _merge(target: _Held, path: Trajectories, held: list[_Held]) -> Tracks:
-    """The tracks of one frame with the boxes of their smoothed paths, and those in a gap there."""
-    here = path.frames == target.tick
-    ids, boxes = path.ids[here], path.boxes[here].astype(np.float32)  # ids ascend
+def _merge(target: _Held, ids: Integer, boxes: NDArray[np.float32], held: list[_Held]) -> Tracks:
+    """The tracks of one frame with their smoothed boxes (ids ascend), and those in a gap there."""
     own = target.tracks
     place = np.searchsorted(ids, own.ids)
     found = np.zeros(len(own), np.bool_)
@@ -142,9 +172,7 @@ def _merge(target: _Held, path: Trajectories, held: list[_Held]) -> Tracks:
     )
 
 
-def _last_known(
-    ids: Integer, tick: int, held: list[_Held]
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float32]], Integer]:
+def _last_known(ids: Integer, tick: int, held: list[_Held]) -> tuple[NDArray[np.float32], Integer]:
     """Score and class of tracks when they were last shown before a frame."""
     scores, classes = np.zeros(len(ids), np.float32), np.zeros(len(ids), np.int64)
     for frame in held if len(ids) else ():

@@ -43,6 +43,43 @@ def test_every_frame_is_answered_once_and_in_order(late: int) -> None:
     assert [answer.ids.tolist() for answer in answers] == [t.ids.tolist() for t in frames]
 
 
+def test_a_shaking_camera_does_not_bend_paths_when_its_motion_is_given() -> None:
+    place = np.cumsum(np.random.default_rng(4).normal(0.0, 12.0, 30))
+    x = 100.0 + 5.0 * np.arange(30) + place
+    motion = np.tile(np.eye(2, 3), (30, 1, 1))
+    motion[1:, 0, 2] = np.diff(place)
+    frames = [shown([1], [left]) for left in x]
+    for t in (13, 14, 15):
+        frames[t] = shown([], [])
+
+    delay = Delay(5)
+    during = [
+        delay.push(tracks, motion=affine) for tracks, affine in zip(frames, motion, strict=True)
+    ]
+    answers = [answer for answer in during if answer is not None] + delay.flush()
+
+    assert [answer.boxes[0, 0] for answer in answers] == pytest.approx(x.tolist(), abs=0.01)
+    bent = [answer for answer in run(Delay(5), frames)[0] if answer is not None]
+    assert (
+        np.abs([a.boxes[0, 0] - left for a, left in zip(bent, x[: len(bent)], strict=True)]).max()
+        > 2
+    )
+
+
+def test_a_camera_that_stands_changes_no_bit() -> None:
+    rng = np.random.default_rng(6)
+    frames = [shown([1, 2], [10.0 * t + rng.normal(), 500.0 + rng.normal()]) for t in range(20)]
+    delay = Delay(3)
+
+    during = [delay.push(tracks, motion=np.eye(2, 3)) for tracks in frames]
+
+    plain, rest = run(Delay(3), frames)
+    for given, without in zip([*during[3:], *delay.flush()], [*plain[3:], *rest], strict=True):
+        assert given is not None
+        assert without is not None
+        np.testing.assert_array_equal(given.boxes, without.boxes)
+
+
 def test_a_track_found_again_within_the_delay_has_boxes_in_between() -> None:
     frames = [shown([1, 2], [10.0 * t, 500.0]) for t in range(20)]
     for t in (8, 9, 10):
