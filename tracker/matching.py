@@ -17,6 +17,9 @@ from tracker.settings import Settings
 from tracker.table import Table
 from tracker.types import Float, Integer, Mask
 
+HIDDEN = 0.6
+"""Share of a detection from which a nearer one hides what it looks like."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -30,6 +33,8 @@ class Scene:
         Their predicted state.
     missed : float64 [N]
         Frames since their last detection.
+    covered : float64 [M]
+        Share of each detection that a nearer one hides.
     near : Touching
         Tracks and detections that overlap where the tracks are expected, with their IoU.
     looks : Looks
@@ -46,6 +51,7 @@ class Scene:
     mean: Float
     covariance: Float
     missed: Float
+    covered: Float
     near: Touching
     looks: Looks
     observation: Observation
@@ -97,7 +103,8 @@ def match(scene: Scene, settings: Settings) -> Pairs:
     2. Confident detections meet all tracks, active and lost, inside the motion gate; the cosine
        distance decides alone, since a sum with motion is led astray by it in occlusions.
     3. What is left, low confidences too (Zhang et al. 2022, ByteTrack, arXiv 2110.06864), meets
-       tracks seen lately by overlap, unless appearance speaks against it.
+       tracks seen lately by overlap, unless appearance speaks against it. That of a detection
+       which is mostly hidden is its cover's, and says nothing where the overlap is large.
     """
     pairs = Pairs(len(scene.tracks), len(scene.observation))
     if len(scene.tracks) and len(scene.observation):
@@ -190,7 +197,10 @@ def _by_overlap(scene: Scene, settings: Settings, pairs: Pairs) -> None:
     rows, columns, share = near.where(possible)
     appearance = scene.observation.appearance
     if appearance is not None and len(rows):
-        alike = scene.looks.distances(appearance, rows, columns) <= settings.veto
+        told = ~((scene.covered[columns] >= HIDDEN) & (share >= settings.obvious))
+        alike = np.ones(len(rows), np.bool_)
+        distance = scene.looks.distances(appearance, rows[told], columns[told])
+        alike[told] = distance <= settings.veto
         rows, columns, share = rows[alike], columns[alike], share[alike]
     pairs.add(*assign_pairs(rows, columns, 1.0 - share, 1.0 - settings.overlap))
 

@@ -70,7 +70,16 @@ class Online(OnlineTracker):
         tracks = self._tracks
         missed = tracks["missed"] + dt
         scene = Scene(
-            tracks, mean, covariance, missed, near, self._looks, observation, measured, self.fps
+            tracks,
+            mean,
+            covariance,
+            missed,
+            covered,
+            near,
+            self._looks,
+            observation,
+            measured,
+            self.fps,
         )
         pairs = match(scene, self.settings)
         founders = self._founders(observation, pairs)

@@ -49,7 +49,8 @@ class Settings:
     look_alike : float
         Highest cosine distance of a pair in the first pass, 0 to 2.
     veto : float
-        Highest cosine distance of a pair that overlap alone suggests, 0 to 2.
+        Highest cosine distance of a pair that overlap alone suggests, 0 to 2; not asked where the
+        detection is mostly hidden and the overlap is that of an obvious pair.
     overlap : float
         Least IoU of a pair in the second pass.
     obvious : float
@@ -113,7 +114,7 @@ class Settings:
     confident: float = 0.4
     low: float = 0.1
     look_alike: float = 0.35
-    veto: float = 0.4
+    veto: float = 0.35
     overlap: float = 0.5
     obvious: float = 0.6
     rival: float = 0.1
