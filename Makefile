@@ -18,7 +18,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 HEADLESS = $(PIP_INSTALL) --no-deps --force-reinstall \
 	opencv-python-headless==$$(sed -n 's/^opencv-python==//p' constraints.txt)
 
-.PHONY: help setup demo serve test check lint types format bench clean
+.PHONY: help setup demo serve test check lint types format bench bench-peers clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -65,9 +65,23 @@ types: .venv/.dev
 
 check: lint types test ## lint, types and tests
 
+bench: setup ## speed of the networks, of suppression and of the tracker; benchmarks/README.md
+	$(BIN)/trackline bench runtime
+	$(BIN)/trackline bench nms
+	$(BIN)/trackline bench sliding-window
+	$(BIN)/trackline bench tracker
+
+.venv-peers/.installed: benchmarks/install_peers.sh .venv/.base
+	PYTHON=$(BIN)/python benchmarks/install_peers.sh
+	@touch $@
+
+# MOT_DIR=DIR adds accuracy on the sequences there to the speed.
+bench-peers: .venv-peers/.installed ## the tracker beside those of others, in an environment of their own
+	$(BIN)/trackline bench peers $(if $(MOT_DIR),--mot-dir $(MOT_DIR))
+
 format: .venv/.dev ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean: ## remove the environment and what was written
-	rm -rf .venv out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+clean: ## remove the environments and what was written
+	rm -rf .venv .venv-peers out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

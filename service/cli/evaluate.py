@@ -85,7 +85,8 @@ def detect(
         Path | None, typer.Option(help="The folder of the pictures of COCO's JSON.")
     ] = None,
     part: Annotated[
-        str | None, typer.Option("--split", help="Part of a data.yaml. [val]", metavar="NAME")
+        str | None,
+        typer.Option("--split", help="Part of a data.yaml; val if unset.", metavar="NAME"),
     ] = None,
     conf: Annotated[float, typer.Option(min=0, max=1, help="Least confidence.")] = 0.001,
     iou: Iou = 0.7,
