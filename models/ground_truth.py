@@ -59,7 +59,13 @@ class GroundTruth:
         InvalidInput
             A class that there is not.
         """
-        kept = class_ids(wanted, self.names)
+        try:
+            kept = class_ids(wanted, self.names)
+        except InvalidInput as error:
+            known = ", ".join(self.names.values())
+            raise InvalidInput(
+                f"classes: labelled ones expected ({known}), got {', '.join(map(str, wanted))}"
+            ) from error
         pictures = tuple(_only(picture, sorted(kept)) for picture in self.pictures)
         names = {class_id: name for class_id, name in self.names.items() if class_id in kept}
         return GroundTruth(names, pictures)

@@ -141,8 +141,8 @@ def test_only_keeps_the_images_and_drops_the_other_classes(folder: Path) -> None
     truth = read_ground_truth(folder).only(["car"])
     assert truth.names == {1: "car"}
     assert [len(picture.truth.boxes) for picture in truth.pictures] == [0, 1, 1]
-    with pytest.raises(InvalidInput, match="'dog' is none of"):
-        read_ground_truth(folder).only(["dog"])
+    with pytest.raises(InvalidInput, match=r"labelled ones expected \(person, car\), got car, dog"):
+        read_ground_truth(folder).only(["car", "dog"])
 
 
 @pytest.mark.parametrize(
@@ -220,3 +220,17 @@ def test_wrong_results_are_named(folder: Path, rows: Any, said: str) -> None:
     (folder / "results.json").write_text(json.dumps(rows))
     with pytest.raises(InvalidInput, match=said):
         read_results(folder / "results.json", read_ground_truth(folder / "coco.json"))
+
+
+def test_results_are_refused_where_two_pictures_have_one_name(folder: Path) -> None:
+    (folder / "images/val/night").mkdir()
+    (folder / "images/val/yard.png").rename(folder / "images/val/night/street.png")
+    (folder / "results.json").write_text("[]")
+    with pytest.raises(InvalidInput, match="have one name"):
+        read_results(folder / "results.json", read_ground_truth(folder))
+
+
+def test_labels_that_are_no_text_are_named(folder: Path) -> None:
+    (folder / "labels/val/yard.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidInput, match=r"yard\.txt: a text file in UTF-8 expected"):
+        read_ground_truth(folder)
