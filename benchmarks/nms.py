@@ -11,6 +11,7 @@ Run it with ``python -m benchmarks.nms``.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -107,6 +108,7 @@ def measure(boxes: Floats, scores: Floats, threshold: float) -> dict[str, float]
 
 def main() -> None:
     """Print the table; the last column is the faster peer's time over ours."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None).parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     nms(crowded(8, rng), np.ones(8, np.float32), 0.5)
