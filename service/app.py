@@ -29,7 +29,7 @@ from service.limits import Admission, BodyLimit
 from service.metrics import Metrics
 from service.registry import Models
 from service.responses import refusal, refusal_for
-from service.routes import deepstack, detect, health, info, models, pages, track, videos
+from service.routes import deepstack, detect, health, info, live, models, pages, track, videos
 from service.schemas import ANY_REFUSAL, ProblemDocument
 from service.sessions import Sessions
 from service.settings import Settings
@@ -121,6 +121,7 @@ def _add_routes(app: FastAPI) -> None:
         app.include_router(router, dependencies=[Depends(require_key)])
     app.include_router(track.router)
     app.include_router(videos.router)
+    app.include_router(live.router)
     app.include_router(health.health)
     app.include_router(pages.router)
     app.mount("/web", StaticFiles(directory=pages.WEB), name="web")

@@ -22,19 +22,27 @@ async def require_key(connection: HTTPConnection) -> None:
     KeyMissing
         No key was sent, or one that is not known.
     """
-    settings: Settings = connection.app.state.settings
+    connection.state.caller = caller_of(sent_key(connection), connection.app.state.settings)
+
+
+def caller_of(sent: str, settings: Settings) -> str:
+    """Who has sent a key: the same text for the same key, and none of the key's own.
+
+    Raises
+    ------
+    KeyMissing
+        It is empty, or not known.
+    """
     admin = [settings.admin_key] if settings.admin_key else []
     known = [key.get_secret_value() for key in (*settings.api_keys, *admin)]
     if not settings.api_keys:
-        connection.state.caller = ANYONE
-        return
-    sent = sent_key(connection)
+        return ANYONE
     if not _is_one_of(sent, known):
         raise KeyMissing(
             "a key that this server knows was expected in 'Authorization: Bearer KEY' or "
             f"'X-API-Key: KEY', got {'another one' if sent else 'none'}"
         )
-    connection.state.caller = digest(sent).hex()[:16]
+    return digest(sent).hex()[:16]
 
 
 async def require_admin(connection: HTTPConnection) -> None:

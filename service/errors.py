@@ -7,6 +7,7 @@ The service adds its own branch to the tree of ``models.errors``::
         ├── UnreadableMedia      400  not an image or video that can be read
         ├── KeyMissing           401  no key, or one that is not known
         ├── KeyForbidden         403  a good key that may not do this
+        ├── OriginForbidden      403  a page of another site
         ├── NotFound             404
         │   └── UnknownModel     404  not in the catalogue
         ├── UploadStalled        408  the body stopped coming
@@ -63,6 +64,12 @@ class KeyForbidden(ServiceError):
     """The key is known and may not do this."""
 
     status, code = 403, "key-forbidden"
+
+
+class OriginForbidden(ServiceError):
+    """A page of a site that may not call this server."""
+
+    status, code = 403, "origin-forbidden"
 
 
 class NotFound(ServiceError):

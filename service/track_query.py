@@ -1,4 +1,4 @@
-"""How a video is to be followed: the query parameters of all routes that answer tracks."""
+"""How objects are to be followed: the parameters of all routes that answer tracks."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ WITHOUT_APPEARANCE = frozenset({"sort", "bytetrack"})
 MOST_DELAY = 300
 
 
-class TrackQuery(DetectQuery):
-    """How a video's objects are found and followed."""
+class FollowQuery(DetectQuery):
+    """How objects are found and followed, wherever their frames come from."""
 
     conf: float = Field(
         default=0.1,
@@ -58,9 +58,6 @@ class TrackQuery(DetectQuery):
         le=MOST_DELAY,
         description="Answer each frame that many frames later, boxes smoothed and gaps filled.",
     )
-    stride: int = Field(default=1, ge=1, description="Follow every n-th frame only.")
-    start: int = Field(default=0, ge=0, description="First frame, from 0.")
-    end: int | None = Field(default=None, ge=1, description="The frame after the last one.")
     reenter: bool = Field(
         default=False,
         description="Whether an object that left the picture may come back as the same one; "
@@ -114,23 +111,6 @@ class TrackQuery(DetectQuery):
         settings = {"reenter": True} if self.reenter else {}
         return make_tracker(self.tracker, delay=self.delay, **settings)
 
-    def job(self, settings: Settings, demuxer: str) -> Job:
-        """The decoder's task, within the server's limits."""
-        return Job(
-            demuxer=demuxer,
-            ring_bytes=bytes_for(settings.max_video_pixels),
-            start=self.start,
-            end=self.end,
-            stride=self.stride,
-            max_pixels=settings.max_video_pixels,
-            max_side=settings.max_video_side,
-            max_frames=settings.max_video_frames,
-            max_seconds=settings.max_video_seconds,
-            frame_cpu_s=settings.decoder_frame_seconds,
-            memory=settings.decoder_memory_bytes,
-            threads=decoding_threads(),
-        )
-
     def session_options(self, detector: Detector, settings: Settings) -> SessionOptions:
         """How a session finds its objects.
 
@@ -152,3 +132,28 @@ class TrackQuery(DetectQuery):
         if wanted is None and self.tracker in WITHOUT_APPEARANCE:
             wanted = NO_EMBEDDER
         return None if wanted == NO_EMBEDDER else models.embedder(wanted)
+
+
+class TrackQuery(FollowQuery):
+    """How a video's objects are found and followed."""
+
+    stride: int = Field(default=1, ge=1, description="Follow every n-th frame only.")
+    start: int = Field(default=0, ge=0, description="First frame, from 0.")
+    end: int | None = Field(default=None, ge=1, description="The frame after the last one.")
+
+    def job(self, settings: Settings, demuxer: str) -> Job:
+        """The decoder's task, within the server's limits."""
+        return Job(
+            demuxer=demuxer,
+            ring_bytes=bytes_for(settings.max_video_pixels),
+            start=self.start,
+            end=self.end,
+            stride=self.stride,
+            max_pixels=settings.max_video_pixels,
+            max_side=settings.max_video_side,
+            max_frames=settings.max_video_frames,
+            max_seconds=settings.max_video_seconds,
+            frame_cpu_s=settings.decoder_frame_seconds,
+            memory=settings.decoder_memory_bytes,
+            threads=decoding_threads(),
+        )

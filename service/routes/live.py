@@ -1,0 +1,89 @@
+"""``WS /v1/live``: frames in, one by one, and their tracks out."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from contextlib import ExitStack
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from models.errors import TracklineError
+from service.auth import caller_of, sent_key
+from service.errors import kind_of
+from service.lines import Names
+from service.live import Live, Means
+from service.live_query import LiveConfig
+from service.live_socket import LiveSocket, refuse_foreign_origin
+from service.messages import Messages
+from service.responses import refusal_for
+from service.settings import Settings
+from service.track_query import NO_EMBEDDER
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(tags=["tracks"])
+
+
+@router.websocket("/v1/live")
+async def live(socket: WebSocket) -> None:
+    """Follow the frames of a connection.
+
+    The first message is a JSON object with the parameters of ``POST /v1/track`` (but for those of
+    a file), ``mode`` and ``fps``. Then comes one picture a binary message, and one ``frame``
+    message goes out for each that is followed; ``{"type":"end"}`` asks for ``end``.
+    """
+    state = socket.app.state
+    settings: Settings = state.settings
+    with ExitStack() as stack:
+        try:
+            refuse_foreign_origin(socket, settings)
+            if sent_key(socket):
+                caller_of(sent_key(socket), settings)
+            stack.enter_context(state.sessions.place())
+        except TracklineError as error:
+            await socket.send_denial_response(refusal_for(socket.scope, error))
+            return
+        await socket.accept()
+        await _converse(socket, LiveSocket(socket, settings))
+
+
+async def _converse(socket: WebSocket, wire: LiveSocket) -> None:
+    """Read the first message and follow the frames; whatever fails is said before the close."""
+    session: Live | None = None
+    try:
+        try:
+            config = await wire.config()
+            caller_of(sent_key(socket) or config.key.get_secret_value(), socket.app.state.settings)
+            session = await _session(socket, config)
+            await session.run(wire.take, wire.say)
+            await wire.close()
+        except WebSocketDisconnect:
+            raise
+        except Exception as error:
+            if kind_of(error).status >= 500:
+                log.exception("a live connection failed")
+            await wire.fail(error, 0 if session is None else session.next_frame)
+    except WebSocketDisconnect as leaving:
+        log.info("a live connection ended: the caller left with %s", leaving.code)
+
+
+async def _session(socket: WebSocket, config: LiveConfig) -> Live:
+    state = socket.app.state
+    batcher = state.models.batcher(config.model)
+    options = config.session_options(batcher.detector, state.settings)
+    embedder = await run_in_threadpool(config.load_embedder, state.models)
+    name = secrets.token_hex(8)
+    looks = NO_EMBEDDER if embedder is None else embedder.name
+    return Live(
+        name,
+        Means(batcher, config.make_tracker(), embedder, state.codec),
+        Messages(
+            Names(name, batcher.name, config.tracker, looks), config.counting, time.monotonic()
+        ),
+        config,
+        options,
+    )
