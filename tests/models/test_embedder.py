@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models import catalog, load_embedder
 from models.embedder import EMBEDDERS, Embedder
 from models.errors import InvalidInput, UnknownName, WeightsUnavailable
+from models.runtime.openvino import OFTEN, OpenVinoRuntime
 
 FLOAT = NDArray[np.float32]
 
@@ -111,6 +112,17 @@ def test_threads_at_once_get_what_each_gets_alone(
         assert len(together[number]) == 2
         for rows in together[number]:
             np.testing.assert_array_equal(rows, expected)
+
+
+def test_rows_do_not_change_with_use(embedder: Embedder, photograph: NDArray[np.uint8]) -> None:
+    first = embedder(photograph, boxes(11))
+    for _ in range(OFTEN):
+        embedder(photograph, boxes(9))  # one full chunk and one single crop
+    runtime = getattr(embedder, "_runtime", None)
+    if isinstance(runtime, OpenVinoRuntime):
+        # What is asked of its background thread next comes after any compilation.
+        runtime._compiler.submit(lambda: None).result(timeout=60)
+    np.testing.assert_array_equal(embedder(photograph, boxes(11)), first)
 
 
 def test_the_same_thing_a_little_moved_is_nearer_than_another(

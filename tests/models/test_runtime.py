@@ -118,6 +118,18 @@ def test_network_compiled_for_a_shape_gives_the_same_numbers(onnx_file: Path) ->
     loaded.close()
 
 
+def test_network_that_gives_other_numbers_once_compiled_for_a_shape_is_not_used(
+    onnx_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.runtime.openvino._same", lambda answer, expected: False)
+    loaded = OpenVinoRuntime(onnx_file, threads=2)
+    for _ in range(OFTEN):
+        loaded.run(images(side=48))
+    loaded._compiler.submit(lambda: None).result(timeout=60)
+    assert not loaded._fixed
+    loaded.close()
+
+
 def test_answers_outlive_the_next_forward(load: Callable[..., Runtime]) -> None:
     loaded = load()
     first = loaded.run(images())
