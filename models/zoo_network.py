@@ -124,7 +124,7 @@ class ZooNetwork:
 
     def __init__(self, network: str, outputs: int, weights: Path, device: str = "cpu") -> None:
         model = build(network, outputs)
-        _load(model, weights, network)
+        load_state(model, weights, network)
         transform = model.transform
         fixed = transform.fixed_size
         self.size = InputSize(
@@ -199,7 +199,14 @@ def _freeze(module: nn.Module, eps: float) -> None:
             _freeze(child, eps)
 
 
-def _load(model: nn.Module, weights: Path, network: str) -> None:
+def load_state(model: nn.Module, weights: Path, network: str) -> None:
+    """Read a state dictionary into a network, and nothing but tensors.
+
+    Raises
+    ------
+    ModelError
+        The file cannot be read, or its tensors do not fit.
+    """
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)
         model.load_state_dict(state)
