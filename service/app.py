@@ -29,8 +29,20 @@ from service.limits import Admission, BodyLimit
 from service.metrics import Metrics
 from service.registry import Models
 from service.responses import refusal, refusal_for
-from service.routes import deepstack, detect, health, info, live, models, pages, track, videos
+from service.routes import (
+    deepstack,
+    detect,
+    health,
+    info,
+    live,
+    models,
+    pages,
+    segment,
+    track,
+    videos,
+)
 from service.schemas import ANY_REFUSAL, ProblemDocument
+from service.segmentation import Segmenters
 from service.sessions import Sessions
 from service.settings import Settings
 
@@ -79,6 +91,7 @@ def create_app(
     state.settings = settings
     state.metrics = Metrics()
     state.models = Models(settings, state.metrics, load)
+    state.segmenters = Segmenters(settings, state.metrics)
     state.codec = ImageCodec(settings)
     state.admission = Admission(settings.max_requests)
     state.decoders = Decoders()
@@ -111,13 +124,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         state.shutdown.begin()
         await asyncio.to_thread(state.results.close)
         await asyncio.to_thread(state.jobs.close)
+        await asyncio.to_thread(state.segmenters.close)
         await asyncio.to_thread(state.models.close)
         await asyncio.to_thread(state.decoders.close)
         state.codec.close()
 
 
 def _add_routes(app: FastAPI) -> None:
-    for router in (detect.router, deepstack.router, models.router, info.router, health.metadata):
+    pictures = (detect.router, segment.router, deepstack.router)
+    for router in (*pictures, models.router, info.router, health.metadata):
         app.include_router(router, dependencies=[Depends(require_key)])
     app.include_router(track.router)
     app.include_router(videos.router)

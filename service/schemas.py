@@ -73,6 +73,34 @@ class DetectedSeveral(BaseModel):
     request_id: str
 
 
+class SegmentedClass(BaseModel):
+    """A class that is in the picture, and how many pixels belong to it."""
+
+    name: str
+    class_: int = Field(alias="class")
+    pixels: int
+
+
+class SegmentTiming(BaseModel):
+    """Milliseconds of each stage."""
+
+    decode_ms: float
+    queue_ms: float
+    inference_ms: float
+    postprocess_ms: float
+
+
+class SegmentedPicture(BaseModel):
+    """What a picture shows, pixel by pixel."""
+
+    model: str
+    image: Size
+    classes: list[SegmentedClass]
+    mask: str = Field(description="PNG in base64, one byte a pixel: the class id.")
+    timing: SegmentTiming
+    request_id: str
+
+
 class ProblemDocument(BaseModel):
     """Why a request was refused, RFC 9457."""
 

@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     embedder: str = Field(
         default="auto", description="Embedder of tracks where a request names none."
     )
+    segmenters: Names = Field(
+        default=("deeplabv3-mobilenet",),
+        description="Semantic segmenters that may be asked for, loaded when they first are; the "
+        "first one is the default.",
+    )
     runtime: str = Field(default="auto", description="auto, torch, openvino or onnx.")
     device: str = Field(default="auto", description="auto, cpu or cuda.")
     threads: int | None = Field(

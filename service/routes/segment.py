@@ -1,0 +1,80 @@
+"""``POST /v1/segment``: the class of every pixel of a picture."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from models.errors import InvalidInput
+from service.detection import read_pictures
+from service.limits import while_connected
+from service.responses import Json
+from service.routes.detect import IMAGE_BODY
+from service.schemas import REFUSALS, SegmentedPicture
+
+router = APIRouter(tags=["pictures"])
+
+_PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+class SegmentQuery(BaseModel):
+    """Which segmenter looks, and how its answer is written."""
+
+    model: str | None = Field(
+        default=None,
+        max_length=64,
+        description="A semantic segmenter that the server offers; its default one where it is "
+        "left out.",
+        examples=["deeplabv3-mobilenet"],
+    )
+    format: Literal["json", "image"] = Field(
+        default="json", description="`image` answers the mask itself, as a PNG."
+    )
+
+
+@router.post(
+    "/v1/segment",
+    response_model=SegmentedPicture,
+    responses={**REFUSALS, 200: _PNG},
+    openapi_extra=IMAGE_BODY,
+)
+async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> Response:
+    """Tell what each pixel of a picture belongs to, sent as the body or as `image` in a form.
+
+    The mask is a grey PNG of the picture's size, in which a pixel's value is its class id.
+    """
+    state = request.app.state
+    with state.admission.enter():
+        state.shutdown.check()
+        name = state.segmenters.choose(query.model)
+        pictures = await read_pictures(request, state.settings)
+        if len(pictures) > 1:
+            raise InvalidInput(f"one picture is segmented at a time, {len(pictures)} were sent")
+        image, decode_ms = await state.codec.decode(pictures[0])
+        work = asyncio.wrap_future(state.segmenters.submit(image, name))
+        found = await while_connected(request, work)
+    if query.format == "image":
+        return Response(found.png, media_type="image/png")
+    height, width = image.shape[:2]
+    return Json(
+        {
+            "model": name,
+            "image": {"width": width, "height": height},
+            "classes": [
+                {"name": found.names[class_id], "class": class_id, "pixels": pixels}
+                for class_id, pixels in found.pixels.items()
+            ],
+            "mask": base64.b64encode(found.png).decode("ascii"),
+            "timing": {
+                "decode_ms": round(decode_ms, 3),
+                "queue_ms": found.queue_ms,
+                "inference_ms": found.inference_ms,
+                "postprocess_ms": found.postprocess_ms,
+            },
+            "request_id": request.state.request_id,
+        }
+    )
