@@ -48,7 +48,7 @@ def test_a_crossing_is_counted_once_with_its_direction_class_and_track() -> None
 
 def test_a_track_that_trembles_on_the_line_is_counted_once() -> None:
     counter = gate()
-    on_it = [(30.0, 50.0 + tremor) for tremor in (0.9, -0.9, 0.0, 0.9, -0.4) * 10]
+    on_it = [(30.0, 50.0 + share * MARGIN) for share in (0.9, -0.9, 0.0, 0.9, -0.4) * 10]
     walk(counter, [ABOVE, *on_it])
     assert crossings(counter) == (0, 0)
     walk(counter, [ABOVE, *on_it, BELOW, *on_it, BELOW])
@@ -152,7 +152,8 @@ def test_nobody_visited_has_no_dwell() -> None:
 
 
 def test_a_track_that_trembles_on_the_border_has_entered_once() -> None:
-    events = walk(hall(), [OUTSIDE, *[(20.0 + tremor, 50.0) for tremor in (0.9, -0.9) * 20]])
+    on_it = [(20.0 + share * MARGIN, 50.0) for share in (0.9, -0.9) * 20]
+    events = walk(hall(), [OUTSIDE, *on_it])
     assert [event["event"] for event in events] == ["entered"]
 
 

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from service import counting
 from service.counting import Counter, Event
 from tracker.types import Tracks
 
 NAMES = {0: "person", 1: "car"}
 HALF_WIDTH, HEIGHT = 5.0, 20.0
-MARGIN = 1.0
-"""A twentieth of the height: pixels by which a foot must be past a border."""
+MARGIN = counting.MARGIN * HEIGHT
+"""Pixels by which a foot must be past a border."""
 
 Where = tuple[float, float]
 
