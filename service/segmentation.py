@@ -116,6 +116,19 @@ class Segmenters:
         future.add_done_callback(self._left)
         return future
 
+    def describe(self) -> list[dict[str, str | bool | None]]:
+        """Each segmenter that may be asked for, and how it runs where it is loaded."""
+        loaded = dict(self._loaded)
+        return [
+            {
+                "name": name,
+                "loaded": name in loaded,
+                "runtime": loaded[name].runtime if name in loaded else None,
+                "device": loaded[name].device if name in loaded else None,
+            }
+            for name in self._settings.segmenters
+        ]
+
     def close(self) -> None:
         """Drop what waits, let the forward under way end, and free the networks."""
         self._pool.shutdown(cancel_futures=True)

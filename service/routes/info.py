@@ -28,6 +28,7 @@ async def info(request: Request) -> Json:
             "keys": bool(settings.api_keys),
             "default_model": models.default if models.ready else None,
             "embedder": settings.embedder,
+            "segmenters": request.app.state.segmenters.describe(),
             "models": [describe(name, batcher) for name, batcher in models.loaded().items()],
             "limits": settings.limits(),
         }

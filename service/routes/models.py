@@ -27,6 +27,7 @@ async def list_models(request: Request) -> Json:
             "default": models.default if models.ready else None,
             "models": [describe(name, loaded.get(name)) for name in known()],
             "embedders": catalog.names(task="embed"),
+            "segmenters": list(request.app.state.settings.segmenters),
         }
     )
 
