@@ -46,7 +46,9 @@ class Server(uvicorn.Server):
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=settings.shutdown_seconds,
-                ws_max_size=WEBSOCKET_BYTES,
+                # Larger messages are cut off without a word; the limit itself is told.
+                ws_max_size=max(WEBSOCKET_BYTES, 2 * settings.max_image_bytes),
+                ws_per_message_deflate=False,  # pictures are compressed already
             )
         )
 

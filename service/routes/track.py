@@ -47,7 +47,8 @@ VIDEO_BODY = {
     responses={
         200: {
             "description": "One JSON object a line: a header, each frame in order, and an `end` or "
-            "`error`. As server-sent events where `Accept` asks for them.",
+            "`error`. As server-sent events where `Accept` asks for them. With `lines` or `zones`, "
+            "frames and `end` have `counts`.",
             "content": {NDJSON: {}, EVENTS: {}},
         },
         **REFUSALS,
