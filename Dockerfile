@@ -12,9 +12,14 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY models models
 COPY tracker tracker
 COPY service service
+# torch first, from its own index alone, so that no other build of it can slip in.
 # A server has no screen: the headless build of OpenCV needs none of its libraries.
-RUN pip install -c constraints.txt --extra-index-url "${TORCH_INDEX}" . \
-    && pip install --no-deps --force-reinstall \
+RUN pip install --no-deps --index-url "${TORCH_INDEX}" \
+        "torch==$(sed -n 's/^torch==//p' constraints.txt)" \
+        "torchvision==$(sed -n 's/^torchvision==//p' constraints.txt)" \
+    && pip install -c constraints.txt . \
+    && pip uninstall --yes opencv-python \
+    && pip install --no-deps \
         "opencv-python-headless==$(sed -n 's/^opencv-python==//p' constraints.txt)"
 
 FROM ${PYTHON_IMAGE}
@@ -24,7 +29,8 @@ COPY --from=build /opt/trackline /opt/trackline
 ENV PATH=/opt/trackline/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     TRACKLINE_HOST=0.0.0.0 \
-    TRACKLINE_CACHE_DIR=/data/cache
+    TRACKLINE_CACHE_DIR=/data/cache \
+    TRACKLINE_JOBS_DIR=/data/jobs
 USER trackline
 WORKDIR /home/trackline
 VOLUME ["/data"]
