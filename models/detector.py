@@ -7,6 +7,7 @@ are applied after the forward; requests that differ in them share it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from importlib import import_module
@@ -32,7 +33,7 @@ class Prepared(Protocol):
 
 
 class Detector(Protocol):
-    """What finds objects in images.
+    """What finds objects in images; detectors inherit `predict` from it.
 
     Attributes
     ----------
@@ -84,7 +85,49 @@ class Detector(Protocol):
         agnostic: bool = False,
         imgsz: int | None = None,
     ) -> list[Detections]:
-        """Detections of each image, in order. The owner's thread alone."""
+        """Detections of each image, in order. The owner's thread alone.
+
+        Parameters
+        ----------
+        images : sequence of uint8 [H, W, 3]
+            BGR images, of any sizes.
+        conf : float
+            Least confidence of a detection.
+        iou : float
+            Boxes that overlap a better one by more than this are suppressed. Heads that need no
+            suppression do not use it.
+        classes : sequence of names or ids, or None
+            Classes that are wanted; None wants all.
+        max_det : int
+            Most detections of one image.
+        agnostic : bool
+            Suppress across classes, not within each.
+        imgsz : int or None
+            Side of the network's input in pixels; None takes the one it was trained at.
+
+        Raises
+        ------
+        InvalidInput
+            No image, something that is not one, or an option out of its range.
+        UnknownName
+            A class that the network does not know.
+        """
+        options = detect_options(
+            self.names, conf=conf, iou=iou, classes=classes, max_det=max_det, agnostic=agnostic
+        )
+        if not len(images):
+            raise InvalidInput("images: expected at least one uint8 array [H, W, 3], got none")
+        waiting: deque[tuple[Any, Future[list[Raw]]]] = deque()
+        found = []
+        for image in images:
+            if len(waiting) == self.slots:
+                found.append(self._finish(*waiting.popleft(), options))
+            prepared = self.preprocess(image, imgsz)
+            waiting.append((prepared, self.start([prepared])))
+        return found + [self._finish(*pair, options) for pair in waiting]
+
+    def _finish(self, prepared: Any, raw: Future[list[Raw]], options: DetectOptions) -> Detections:
+        return self.postprocess(raw.result()[0], prepared, options)
 
     def close(self) -> None:
         """Give back the memory of the network. The detector cannot be used afterwards."""

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detector import detect_options
+from models.detector import Detector
 from models.errors import InvalidInput
 from models.types import Detections, DetectOptions, Image
 
@@ -45,7 +45,7 @@ class FakePrepared:
         return height * width
 
 
-class FakeDetector:
+class FakeDetector(Detector):
     """Finds patches of strong colour; their confidence is their fill times their brightness.
 
     Parameters
@@ -101,25 +101,6 @@ class FakeDetector:
             keep &= np.isin(raw[:, 5], list(options.classes))
         rows = raw[keep][: options.max_det]
         return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int32), self.names)
-
-    def predict(
-        self,
-        images: Sequence[Image],
-        *,
-        conf: float = 0.25,
-        iou: float = 0.7,
-        classes: Sequence[str | int] | None = None,
-        max_det: int = 300,
-        agnostic: bool = False,
-        imgsz: int | None = None,
-    ) -> list[Detections]:
-        """Detections of each image, in order."""
-        options = detect_options(
-            self.names, conf=conf, iou=iou, classes=classes, max_det=max_det, agnostic=agnostic
-        )
-        batch = [self.preprocess(image, imgsz) for image in images]
-        raws = self.start(batch).result()
-        return [self.postprocess(raw, one, options) for raw, one in zip(raws, batch, strict=True)]
 
     def close(self) -> None:
         """Nothing is held."""

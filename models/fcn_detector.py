@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detector import detect_options
+from models.detector import Detector
 from models.errors import InvalidInput
 from models.fcn_grid import decode_boxes
 from models.nms import batched_nms
@@ -30,7 +30,7 @@ class RawGrid(NamedTuple):
     boxes: NDArray[np.float32]
 
 
-class FcnDetector:
+class FcnDetector(Detector):
     """An FCN network with what goes before and after it; a `models.detector.Detector`.
 
     The score of a detection is its objectness times the probability of its class.
@@ -127,33 +127,6 @@ class FcnDetector:
         kept = batched_nms(boxes, scores, groups, options.iou)[: options.max_det]
         found = prepared.letterbox.to_image(boxes[kept])
         return Detections(found, scores[kept], classes[kept], self.names)
-
-    def predict(
-        self,
-        images: Sequence[Image],
-        *,
-        conf: float = 0.25,
-        iou: float = 0.7,
-        classes: Sequence[str | int] | None = None,
-        max_det: int = 300,
-        agnostic: bool = False,
-        imgsz: int | None = None,
-    ) -> list[Detections]:
-        """Detections of each image, in order. The owner's thread alone.
-
-        Parameters and errors are those of `models.yolo.YoloDetector.predict`.
-        """
-        options = detect_options(
-            self.names, conf=conf, iou=iou, classes=classes, max_det=max_det, agnostic=agnostic
-        )
-        if not len(images):
-            raise InvalidInput("images: expected at least one uint8 array [H, W, 3], got none")
-        found = []
-        for image in images:
-            prepared = self.preprocess(image, imgsz)
-            (raw,) = self.start([prepared]).result()
-            found.append(self.postprocess(raw, prepared, options))
-        return found
 
     def close(self) -> None:
         """Give back the memory of the network. The detector cannot be used afterwards."""

@@ -6,7 +6,6 @@ CPU, so its detections never depend on what else is in flight.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import catalog
-from models.detector import detect_options
+from models.detector import Detector
 from models.errors import InvalidInput
 from models.masks import ObjectMask, object_masks
 from models.nms import batched_nms
@@ -45,7 +44,7 @@ class PreparedImage:
         return self.key[0] * self.key[1]
 
 
-class YoloDetector:
+class YoloDetector(Detector):
     """A YOLO network with what goes before and after it; a `models.detector.Detector`.
 
     Parameters
@@ -149,63 +148,6 @@ class YoloDetector:
         classes = np.zeros_like(found.classes) if options.agnostic else found.classes
         kept = batched_nms(found.boxes, found.scores, classes, options.iou)
         return found.take(kept[: options.max_det])
-
-    def predict(
-        self,
-        images: Sequence[Image],
-        *,
-        conf: float = 0.25,
-        iou: float = 0.7,
-        classes: Sequence[str | int] | None = None,
-        max_det: int = 300,
-        agnostic: bool = False,
-        imgsz: int | None = None,
-    ) -> list[Detections]:
-        """Detections of each image, in order. The owner's thread alone.
-
-        Parameters
-        ----------
-        images : sequence of uint8 [H, W, 3]
-            BGR images, of any sizes.
-        conf : float
-            Least confidence of a detection.
-        iou : float
-            Boxes that overlap a better one by more than this are suppressed; end-to-end heads
-            need no suppression and do not use it.
-        classes : sequence of names or ids, or None
-            Classes that are wanted; None wants all.
-        max_det : int
-            Most detections of one image.
-        agnostic : bool
-            Suppress across classes, not within each.
-        imgsz : int or None
-            Side of the network's input in pixels; None takes the one it was trained at.
-
-        Raises
-        ------
-        InvalidInput
-            No image, something that is not one, or an option out of its range.
-        UnknownName
-            A class that the network does not know.
-        """
-        options = detect_options(
-            self.names, conf=conf, iou=iou, classes=classes, max_det=max_det, agnostic=agnostic
-        )
-        if not len(images):
-            raise InvalidInput("images: expected at least one uint8 array [H, W, 3], got none")
-        waiting: deque[tuple[PreparedImage, Future[list[RawHead]]]] = deque()
-        found = []
-        for image in images:
-            if len(waiting) == self.slots:
-                found.append(self._finish(*waiting.popleft(), options))
-            prepared = self.preprocess(image, imgsz)
-            waiting.append((prepared, self.start([prepared])))
-        return found + [self._finish(*pair, options) for pair in waiting]
-
-    def _finish(
-        self, prepared: PreparedImage, raw: Future[list[RawHead]], options: DetectOptions
-    ) -> Detections:
-        return self.postprocess(raw.result()[0], prepared, options)
 
     def close(self) -> None:
         """Give back the memory of the network. The detector cannot be used afterwards."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models import catalog
 from models.box_masks import box_mask
-from models.detector import detect_options
+from models.detector import Detector
 from models.errors import InvalidInput, RuntimeUnavailable
 from models.nms import batched_nms
 from models.preprocess import Letterbox, check_image
@@ -43,7 +43,7 @@ class ResizedImage:
         return self.key[0] * self.key[1]
 
 
-class ZooDetector:
+class ZooDetector(Detector):
     """One of TorchVision's networks with what goes before and after it; a `Detector`.
 
     Its own suppression is as wide as `models.zoo_network.WIDEST_IOU`; an ``iou`` above that
@@ -163,33 +163,6 @@ class ZooDetector:
         masks = [box_mask(*pair, size) for pair in zip(raw.masks[rows], boxes, strict=True)]
         seen = [row for row, mask in enumerate(masks) if mask.inside.any()]
         return replace(found[seen], segments=tuple(masks[row].outline() for row in seen))
-
-    def predict(
-        self,
-        images: Sequence[Image],
-        *,
-        conf: float = 0.25,
-        iou: float = 0.7,
-        classes: Sequence[str | int] | None = None,
-        max_det: int = 300,
-        agnostic: bool = False,
-        imgsz: int | None = None,
-    ) -> list[Detections]:
-        """Detections of each image, in order. The owner's thread alone.
-
-        Parameters and errors are those of `models.yolo.YoloDetector.predict`.
-        """
-        options = detect_options(
-            self.names, conf=conf, iou=iou, classes=classes, max_det=max_det, agnostic=agnostic
-        )
-        if not len(images):
-            raise InvalidInput("images: expected at least one uint8 array [H, W, 3], got none")
-        found = []
-        for image in images:
-            prepared = self.preprocess(image, imgsz)
-            (raw,) = self.start([prepared]).result()
-            found.append(self.postprocess(raw, prepared, options))
-        return found
 
     def close(self) -> None:
         """Give back the memory of the network. The detector cannot be used afterwards."""

@@ -14,7 +14,7 @@ from models.types import Image
 from service.errors import Conflict
 from service.jobs_folder import JobFolder
 from service.video_errors import StorageFailed
-from tracker.mot import COLUMNS, Rows, to_rows
+from tracker.mot import COLUMNS, Rows, detection_rows
 from tracker.types import EmbedRows, Tracker, Tracks
 
 
@@ -117,7 +117,7 @@ class DetectionLog:
     ) -> Tracks | None:
         """Pass the detections of the next frame on, and note them."""
         self._frames += 1
-        rows = _detection_rows(self._frames, boxes, scores, classes)
+        rows = detection_rows(self._frames, boxes, scores, classes)
         looks = np.zeros((len(rows), self._dim), np.float32)
         asked = embeddings
         if callable(embeddings):
@@ -162,21 +162,3 @@ def read_detections(folder: JobFolder) -> tuple[Rows, NDArray[np.float32] | None
         return rows, None
     looks = np.memmap(folder.embeddings, np.float32, "r")
     return rows, looks.reshape(len(rows), -1)
-
-
-def _detection_rows(
-    frame: int, boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike | None
-) -> Rows:
-    """MOT rows of detections; their ids are -1."""
-    found = np.asarray(boxes, np.float32).reshape(-1, 4)
-    nobody = np.full(len(found), -1, np.int64)
-    kinds = np.zeros(len(found)) if classes is None else np.asarray(classes)
-    tracks = Tracks(
-        ids=nobody,
-        boxes=found,
-        scores=np.asarray(scores, np.float32),
-        classes=kinds.astype(np.int64),
-        predicted=np.zeros(len(found), np.bool_),
-        detection=nobody,
-    )
-    return to_rows([(frame, tracks)])

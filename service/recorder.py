@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.types import Image
-from tracker.mot import Rows, from_rows, to_rows
+from tracker.mot import Rows, detection_rows, from_rows, to_rows
 from tracker.refine import refine
 from tracker.types import EmbedRows, Tracker, Tracks
 
@@ -45,7 +45,7 @@ class Recorder:
         if tracks is None:
             raise ValueError("a tracker without delay was expected")
         self._tracks.append(tracks)
-        self._remember(count, boxes, scores, classes)
+        self._detections.append(detection_rows(len(self._tracks), boxes, scores, classes))
         if looks is not None:
             self._embeddings.append(np.asarray(looks, np.float32).reshape(count, -1))
         return tracks
@@ -81,17 +81,3 @@ class Recorder:
             fps=fps,
         )
         return from_rows(rows, len(self._tracks))
-
-    def _remember(
-        self, count: int, boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike | None
-    ) -> None:
-        nobody = np.full(count, -1, np.int64)
-        found = Tracks(
-            ids=nobody,
-            boxes=np.asarray(boxes, np.float32).reshape(-1, 4),
-            scores=np.asarray(scores, np.float32),
-            classes=np.zeros(count, np.int64) if classes is None else np.asarray(classes, np.int64),
-            predicted=np.zeros(count, np.bool_),
-            detection=nobody,
-        )
-        self._detections.append(to_rows([(len(self._tracks), found)]))

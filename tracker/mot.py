@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from models.errors import InvalidInput
 from tracker.types import Tracks
@@ -122,6 +122,41 @@ def to_rows(frames: Iterable[tuple[int, Tracks]]) -> Rows:
         block[:, PREDICTED] = tracks.predicted
         blocks.append(block)
     return np.concatenate(blocks)
+
+
+def detection_rows(
+    frame: int, boxes: ArrayLike, scores: ArrayLike, classes: ArrayLike | None = None
+) -> Rows:
+    """Rows of the detections of one frame; their ids are -1.
+
+    Parameters
+    ----------
+    frame : int
+        From 1.
+    boxes : float [N, 4]
+        x1, y1, x2, y2 in pixels.
+    scores : float [N]
+        Confidence.
+    classes : int [N], optional
+        Class ids; 0 where they are not given.
+
+    Returns
+    -------
+    float64 [N, 10]
+        One row a detection, in the order given.
+    """
+    found = np.asarray(boxes, np.float32).reshape(-1, 4)
+    nobody = np.full(len(found), -1, np.int64)
+    kinds = np.zeros(len(found)) if classes is None else np.asarray(classes)
+    tracks = Tracks(
+        ids=nobody,
+        boxes=found,
+        scores=np.asarray(scores, np.float32),
+        classes=kinds.astype(np.int64),
+        predicted=np.zeros(len(found), np.bool_),
+        detection=nobody,
+    )
+    return to_rows([(frame, tracks)])
 
 
 def from_rows(rows: Rows, frames: int | None = None) -> list[Tracks]:
