@@ -23,7 +23,7 @@ from service.decoders import Decoders
 from service.errors import kind_of, public_detail
 from service.images import ImageCodec
 from service.jobs import Jobs
-from service.jobs_results import Results
+from service.jobs.results import Results
 from service.lifecycle import Shutdown
 from service.limits import Admission, BodyLimit
 from service.metrics import Metrics

@@ -14,11 +14,11 @@ from service import lines
 from service.auth import require_key
 from service.errors import Conflict, NotFound
 from service.jobs import Jobs
-from service.jobs_folder import JobFolder
-from service.jobs_intake import take_in
-from service.jobs_results import Kind, Results
-from service.jobs_store import JobRecord, JobStore, Status
-from service.jobs_stream import JobLines
+from service.jobs.folder import JobFolder
+from service.jobs.intake import take_in
+from service.jobs.results import Kind, Results
+from service.jobs.store import JobRecord, JobStore, Status
+from service.jobs.stream import JobLines
 from service.multipart import boundary_of
 from service.responses import Json
 from service.routes.track import VIDEO_BODY

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.jobs_store import JobStore, Status
+from service.jobs.store import JobStore, Status
 from tests.service.clips import clip, pieces
 from tests.service.gate import Gate
 from tests.service.jobs_client import VIDEOS, job_server, left_in, post, status, stream

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service.jobs_folder import JobFolder
-from service.jobs_log import LineLog, NotReproduced
-from service.jobs_store import JobRecord, JobStore, Status
+from service.jobs.folder import JobFolder
+from service.jobs.log import LineLog, NotReproduced
+from service.jobs.store import JobRecord, JobStore, Status
 from tests.service.clips import clip
 from tests.service.gate import WAIT, until
 from tests.service.jobs_client import VIDEOS, job_server, left_in, post, status, stream

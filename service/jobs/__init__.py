@@ -1,0 +1,277 @@
+"""Jobs: videos that are followed in the background, one after the other, and outlive the server."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_data_path
+
+from service.decoders import Decoders
+from service.errors import QueueFull, ServiceError, ShuttingDown
+from service.jobs.feed import Feed
+from service.jobs.folder import INCOMING, JobFolder
+from service.jobs.run import JobRun, Means
+from service.jobs.store import ENDED, JobRecord, JobStore, Status
+from service.registry import Models
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 60.0
+STOP_SECONDS = 10.0
+"""How long a caller waits for a running job to stop; it does so on its own then."""
+NO_FOLDER = (
+    "this server keeps no jobs: another one uses their folder; give each its own TRACKLINE_JOBS_DIR"
+)
+
+
+class JobsUnavailable(ServiceError):
+    """No jobs are kept here, because another server uses their folder."""
+
+    status, code = 503, "jobs-unavailable"
+
+
+class JobCancelled(ServiceError):
+    """The job was cancelled while its tracks were being read."""
+
+    status, code = 409, "cancelled"
+
+
+class Jobs:
+    """The jobs of one server; but for `start` and `close`, methods may be called from any thread.
+
+    Parameters
+    ----------
+    settings : Settings
+        Folder, database and limits.
+    models : Models
+        Detectors and embedders.
+    decoders : Decoders
+        Where decoder processes come from.
+    """
+
+    def __init__(self, settings: Settings, models: Models, decoders: Decoders) -> None:
+        self.root = settings.jobs_dir or user_data_path("trackline") / "jobs"
+        self._settings = settings
+        self._means = Means(settings, models, decoders)
+        self._store: JobStore | None = None
+        self._lock = FileLock(self.root / "lock", thread_local=False)
+        self._changed = threading.Condition()
+        self._queue: deque[str] = deque()
+        self._running: dict[str, JobRun] = {}
+        self._feeds: dict[str, Feed] = {}
+        self._coming = 0
+        self._stopping = False
+        self._sweeping = threading.Lock()
+        self._workers: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Take up what an earlier server left, and begin to work; may take a second."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            log.warning("another server keeps its jobs in %s; this one takes none", self.root)
+            return
+        url = self._settings.database_url
+        self._store = JobStore(url) if url else JobStore.at(self.root / "jobs.sqlite")
+        self._recover(self._store)
+        self.sweep()
+        for number in range(self._settings.max_running_jobs):
+            worker = threading.Thread(target=self._work, name=f"jobs-{number}", daemon=True)
+            self._workers.append(worker)
+            worker.start()
+
+    def stop(self) -> None:
+        """Take no more and stop what runs, to be taken up at the next start; does not wait."""
+        with self._changed:
+            self._stopping = True
+            for run in self._running.values():
+                run.stop()
+            for feed in self._feeds.values():
+                feed.end(ShuttingDown("the server is shutting down; the job goes on afterwards"))
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop, wait until nothing runs any more, and let another server have the folder."""
+        self.stop()
+        for worker in self._workers:
+            worker.join()
+        if self._store is not None:
+            self._store.close()
+        self._lock.release()
+
+    @property
+    def store(self) -> JobStore:
+        """Where jobs are looked up.
+
+        Raises
+        ------
+        JobsUnavailable
+            Another server has the folder.
+        """
+        if self._store is None:
+            raise JobsUnavailable(NO_FOLDER)
+        return self._store
+
+    def folder(self, job_id: str) -> JobFolder:
+        """The folder of a job."""
+        return JobFolder(self.root / job_id)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place in the queue while the video comes.
+
+        Raises
+        ------
+        QueueFull
+            All are taken.
+        ShuttingDown, JobsUnavailable
+            No job is taken.
+        """
+        most = self._settings.max_queued_jobs
+        with self._changed:
+            if self._stopping:
+                raise ShuttingDown("the server is shutting down and takes no new job")
+            if self._store is None:
+                raise JobsUnavailable(NO_FOLDER)
+            if len(self._queue) + self._coming >= most:
+                raise QueueFull(f"{most} jobs wait already; try again later")
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._coming -= 1
+
+    def add(self, record: JobRecord, incoming: JobFolder) -> None:
+        """Queue a job whose video is complete in the folder ``incoming``."""
+        store = self.store
+        incoming.path.rename(self.folder(record.id).path)
+        store.add(record)
+        self._enqueue(record)
+
+    def feed(self, record: JobRecord) -> Feed:
+        """Where the lines of a job can be followed; of one that has ended, all are there."""
+        with self._changed:
+            feed = self._feeds.get(record.id)
+        if feed is None:
+            record = self.store.find(record.id) or record
+            feed = Feed(record.length)
+            feed.end()
+        return feed
+
+    def remove(self, job_id: str) -> None:
+        """Cancel a job and remove everything of it."""
+        with self._changed:
+            if job_id in self._queue:
+                self._queue.remove(job_id)
+            run = self._running.get(job_id)
+            if run is not None:
+                run.cancelled = True
+        if run is None:
+            self._erase(job_id)
+            return
+        self.store.update(job_id, status=Status.CANCELLED)
+        run.stop()
+        with self._changed:
+            self._changed.wait_for(lambda: self._running.get(job_id) is not run, STOP_SECONDS)
+
+    def sweep(self) -> None:
+        """Remove jobs that ended too long ago, and the oldest of them while all need too much."""
+        with self._sweeping:
+            too_old = time.time() - self._settings.max_job_age_seconds
+            total = self.store.total_bytes()
+            for record in self.store.all(*ENDED):
+                over = total > self._settings.max_jobs_bytes
+                if over or (record.finished or 0.0) < too_old:
+                    log.info("job %s is removed: %s", record.id, "space" if over else "age")
+                    self._erase(record.id)
+                    total -= record.bytes
+
+    def _recover(self, store: JobStore) -> None:
+        """Remove what is half there, and queue again what had not ended."""
+        for record in store.all(Status.CANCELLED):
+            store.remove(record.id)
+        known = {record.id for record in store.all()}
+        for path in self.root.iterdir():
+            if not path.is_dir():
+                continue
+            if path.name in known:
+                JobFolder(path).drop_drafts()
+            elif _is_ours(path):
+                shutil.rmtree(path)
+        for record in store.all(Status.QUEUED, Status.RUNNING):
+            store.update(record.id, status=Status.QUEUED)
+            self._enqueue(record)
+
+    def _enqueue(self, record: JobRecord) -> None:
+        with self._changed:
+            self._feeds[record.id] = Feed(record.length)
+            self._queue.append(record.id)
+            self._changed.notify_all()
+
+    def _erase(self, job_id: str) -> None:
+        """Remove a job that does not run: first its row, so that half of it is never found."""
+        self.store.remove(job_id)
+        with self._changed:
+            feed = self._feeds.pop(job_id, None)
+        if feed is not None:
+            feed.end(JobCancelled("the job was cancelled"))
+        folder = self.folder(job_id)
+        if folder.path.exists():
+            folder.remove()
+
+    def _work(self) -> None:
+        """Run jobs until the server stops. A worker's thread."""
+        while not self._stopping:
+            try:
+                run = self._next()
+                if run is not None:
+                    self._run(run)
+                self.sweep()
+            except Exception:
+                log.exception("a worker of jobs met an error and goes on")
+
+    def _next(self) -> JobRun | None:
+        """The next job, or none after a while or when the server stops."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._queue, SWEEP_SECONDS)
+            if self._stopping or not self._queue:
+                return None
+            job_id = self._queue.popleft()
+            record = self.store.find(job_id)
+            feed = self._feeds.get(job_id)
+            if record is None or feed is None:
+                return None
+            run = JobRun(record, self.folder(job_id), feed, self._means, self.store)
+            self._running[job_id] = run
+            return run
+
+    def _run(self, run: JobRun) -> None:
+        try:
+            run.run()
+        finally:
+            if run.cancelled:
+                self._erase(run.id)
+            run.feed.end(
+                ServiceError("the job could not go on; it does at the server's next start")
+            )
+            with self._changed:
+                del self._running[run.id]
+                self._feeds.pop(run.id, None)
+                self._changed.notify_all()
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a folder is one of a job that came or went when the server was killed."""
+    name = path.name.removeprefix(INCOMING)
+    return len(name) == 32 and all(letter in "0123456789abcdef" for letter in name)

@@ -1,0 +1,200 @@
+"""What is made of the tracks of a job that is done: tables, refined tracks, an annotated video."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from models.errors import InvalidInput
+from models.types import Detections
+from service import track_formats
+from service.annotate import annotate_video
+from service.decoders import Decoders
+from service.errors import NotFound, ShuttingDown
+from service.jobs.folder import JobFolder
+from service.jobs.log import read_detections
+from service.jobs.store import JobRecord, JobStore
+from service.messages import counted, counted_frame
+from service.session import FrameTracks
+from service.track_query import TrackQuery
+from tracker.mot import from_rows, to_rows
+from tracker.refine import refine
+from tracker.types import Tracks
+
+Message = dict[str, Any]
+
+
+class Kind(StrEnum):
+    """What can be had; the value ends the file's name."""
+
+    MOT = "mot"
+    CSV = "csv"
+    JSON = "json"
+    NDJSON = "ndjson"
+
+
+class Results:
+    """Makes files of jobs that are done, each once, one after the other.
+
+    Parameters
+    ----------
+    decoders : Decoders
+        For the frames of annotated videos.
+    """
+
+    def __init__(self, decoders: Decoders) -> None:
+        self._decoders = decoders
+        self._maker = ThreadPoolExecutor(1, "job-results")
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Give up what is being made; does not wait."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Give up what is being made."""
+        self.stop()
+        self._maker.shutdown(cancel_futures=True)
+
+    async def tracks(
+        self, store: JobStore, record: JobRecord, folder: JobFolder, kind: Kind, refined: bool
+    ) -> Path:
+        """The file of the tracks of a job.
+
+        Raises
+        ------
+        InvalidInput
+            Refined tracks of a job that has smoothed ones already.
+        NotFound
+            The job was removed meanwhile.
+        """
+        base = "refined" if refined else "tracks"
+
+        def make() -> Path:
+            source = self._refined(record, folder) if refined else folder.lines
+            name = f"{base}.{kind}"
+            return _made(folder, name, lambda draft: _write(_messages(source), kind, draft))
+
+        return await self._make(store, record, folder, make)
+
+    async def annotated(self, store: JobStore, record: JobRecord, folder: JobFolder) -> Path:
+        """The video of a job with its tracks drawn; raises as `tracks` does."""
+        return await self._make(
+            store,
+            record,
+            folder,
+            lambda: _made(folder, "annotated.mp4", lambda draft: self._annotate(folder, draft)),
+        )
+
+    async def _make(
+        self, store: JobStore, record: JobRecord, folder: JobFolder, make: Callable[[], Path]
+    ) -> Path:
+        def work() -> Path:
+            try:
+                path = make()
+                store.update(record.id, bytes=folder.size())
+            except FileNotFoundError as error:
+                raise NotFound("the job was removed") from error
+            return path
+
+        return await asyncio.wrap_future(self._maker.submit(work))
+
+    def _annotate(self, folder: JobFolder, draft: Path) -> None:
+        frames = (line for line in _messages(folder.lines) if line["type"] == "frame")
+        for _ in annotate_video(folder.video, frames, draft, self._decoders):
+            if self._stopping.is_set():
+                raise ShuttingDown("the server is shutting down")
+            folder.path.stat()  # fails once the job is removed
+
+    def _refined(self, record: JobRecord, folder: JobFolder) -> Path:
+        query = TrackQuery.model_validate_json(record.query)
+        if query.delay:
+            raise InvalidInput("refined and delay both smooth the tracks: send it without delay")
+
+        def make(draft: Path) -> None:
+            _write(_refined_messages(folder, query), Kind.NDJSON, draft)
+
+        return _made(folder, "refined.ndjson", make)
+
+
+def _made(folder: JobFolder, name: str, make: Callable[[Path], None]) -> Path:
+    """A result; it is made in a draft first, so that half of it is never seen."""
+    path = folder.result(name)
+    if not path.exists():
+        draft = folder.draft(name)
+        make(draft)
+        draft.replace(path)
+    return path
+
+
+def _messages(path: Path) -> Iterator[Message]:
+    with path.open("rb") as file:
+        yield from map(orjson.loads, file)
+
+
+def _write(messages: Iterable[Message], kind: Kind, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as sink:
+        if kind is Kind.JSON:
+            sink.writelines(_document(messages))
+            return
+        for _ in track_formats.write(sink, messages, track_formats.Format(kind.value)):
+            pass
+
+
+def _document(messages: Iterable[Message]) -> Iterator[str]:
+    """One JSON object: ``header``, ``frames`` and ``end``, each as in the stream."""
+    mark = ""
+    for message in messages:
+        text = orjson.dumps(message).decode()
+        if message["type"] == "header":
+            yield f'{{"header":{text},"frames":['
+        elif message["type"] == "frame":
+            yield mark + text
+            mark = ","
+        else:
+            yield f'],"end":{text}}}\n'
+
+
+def _refined_messages(folder: JobFolder, query: TrackQuery) -> Iterator[Message]:
+    """The stream of a job with its tracks linked, smoothed and their gaps filled."""
+    header, *frames, end = _messages(folder.lines)
+    names = {item["class"]: item["name"] for frame in frames for item in frame["objects"]}
+    detections, looks = read_detections(folder)
+    rows = refine(
+        to_rows((number, _tracks(frame)) for number, frame in enumerate(frames, start=1)),
+        detections=detections,
+        detection_embeddings=looks,
+        size=(header["width"], header["height"]),
+        fps=header["fps"] and header["fps"] / query.stride,
+        reenter=query.reenter,
+    )
+    refined = from_rows(rows, len(frames))
+    counter = query.counting.counter(header["width"], header["height"])
+    yield header
+    for frame, tracks in zip(frames, refined, strict=True):
+        nothing = Detections.empty(names)
+        item = FrameTracks(frame["frame"], frame["time"], tracks, nothing)
+        yield counted_frame(item, counter)
+    yield end | {"tracks": len(np.unique(rows[:, 1]))} | counted(counter)
+
+
+def _tracks(frame: Message) -> Tracks:
+    """The tracks of a line."""
+    found = frame["objects"]
+    boxes = [[item["box"][corner] for corner in ("x1", "y1", "x2", "y2")] for item in found]
+    return Tracks(
+        ids=np.array([item["track_id"] for item in found], np.int64),
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=np.array([item["confidence"] for item in found], np.float32),
+        classes=np.array([item["class"] for item in found], np.int64),
+        predicted=np.array([item["predicted"] for item in found], np.bool_),
+        detection=np.full(len(found), -1, np.int64),
+    )
