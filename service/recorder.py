@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from models.types import Image
 from tracker.mot import Rows, detection_rows, from_rows, to_rows
 from tracker.refine import refine
-from tracker.types import EmbedRows, Tracker, Tracks
+from tracker.types import EmbedRows, Float, Tracker, Tracks
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Recorder:
     _tracks: list[Tracks] = field(default_factory=list)
     _detections: list[Rows] = field(default_factory=list)
     _embeddings: list[NDArray[np.float32]] = field(default_factory=list)
+    _motion: list[Float] = field(default_factory=list)
 
     def update(
         self,
@@ -45,10 +46,16 @@ class Recorder:
         if tracks is None:
             raise ValueError("a tracker without delay was expected")
         self._tracks.append(tracks)
+        self._motion.append(self.tracker.motion)
         self._detections.append(detection_rows(len(self._tracks), boxes, scores, classes))
-        if looks is not None:
+        if count and looks is not None:
             self._embeddings.append(np.asarray(looks, np.float32).reshape(count, -1))
         return tracks
+
+    @property
+    def motion(self) -> Float:
+        """How the camera moved into the last frame, as the tracker says."""
+        return self.tracker.motion
 
     def flush(self) -> Sequence[Tracks]:
         """Nothing: there is no delay."""
@@ -57,7 +64,7 @@ class Recorder:
     def reset(self) -> None:
         """Forget everything."""
         self.tracker.reset()
-        for kept in (self._tracks, self._detections, self._embeddings):
+        for kept in (self._tracks, self._detections, self._embeddings, self._motion):
             kept.clear()
 
     def refined(self, size: tuple[int, int], fps: float | None) -> list[Tracks]:
@@ -71,13 +78,12 @@ class Recorder:
             Frames a second that were taken.
         """
         numbered = enumerate(self._tracks, start=1)
-        # Frames without a detection have no embeddings of any width.
-        known = [looks for looks in self._embeddings if len(looks)]
         rows = refine(
             to_rows(numbered),
             detections=np.concatenate(self._detections) if self._detections else None,
-            detection_embeddings=np.concatenate(known) if known else None,
+            detection_embeddings=np.concatenate(self._embeddings) if self._embeddings else None,
             size=size,
             fps=fps,
+            motion=np.reshape(self._motion, (-1, 2, 3)),
         )
         return from_rows(rows, len(self._tracks))

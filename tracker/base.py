@@ -7,9 +7,10 @@ from abc import ABC, abstractmethod
 from numpy.typing import ArrayLike
 
 from models.types import Image
+from tracker.camera import IDENTITY
 from tracker.clock import Clock
 from tracker.observation import Observation, observe
-from tracker.types import EmbedRows, Tracks
+from tracker.types import EmbedRows, Float, Tracks
 
 
 class OnlineTracker(ABC):
@@ -24,6 +25,15 @@ class OnlineTracker(ABC):
     def __init__(self) -> None:
         self._clock = Clock()
         self._width: int | None = None
+        self._motion = IDENTITY
+
+    @property
+    def motion(self) -> Float:
+        """How the camera moved into the last frame: affine, float64 [2, 3], in pixels.
+
+        The identity for a tracker that does not look at frames, or was given none.
+        """
+        return self._motion
 
     @property
     def fps(self) -> float | None:
@@ -62,6 +72,7 @@ class OnlineTracker(ABC):
             What was expected and what came. The tracker's state is as before the call.
         """
         observation = observe(boxes, scores, classes, embeddings, frame, self._width)
+        self._motion = IDENTITY
         tracks = self._step(observation, self._clock.since(timestamp))
         self._clock.tick(timestamp)
         if observation.appearance is not None:
@@ -76,6 +87,7 @@ class OnlineTracker(ABC):
         """Forget everything; the next frame is the first, IDs start at 1 again."""
         self._clock = Clock()
         self._width = None
+        self._motion = IDENTITY
         self._clear()
 
     @abstractmethod

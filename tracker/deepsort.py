@@ -13,7 +13,7 @@ from tracker.base import OnlineTracker
 from tracker.delay import Delay
 from tracker.online import Online
 from tracker.settings import Settings, changed
-from tracker.types import EmbedRows, Tracks
+from tracker.types import EmbedRows, Float, Tracks
 
 
 class DeepSort:
@@ -111,7 +111,12 @@ class DeepSort:
         if self._delay is None:
             return tracks
         measured = np.asarray(boxes, np.float64).reshape(-1, 4)
-        return self._delay.push(tracks, timestamp, measured)
+        return self._delay.push(tracks, timestamp, measured, self._engine.motion)
+
+    @property
+    def motion(self) -> Float:
+        """How the camera moved into the last frame given, affine, float64 [2, 3], in pixels."""
+        return self._engine.motion
 
     def flush(self) -> list[Tracks]:
         """What the delay still holds back, oldest frame first; nothing without one."""

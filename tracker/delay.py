@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.background import Background
+from tracker.camera import IDENTITY
 from tracker.clock import Clock
 from tracker.overlap import hidden
 from tracker.smoothing import Smoothing, smooth, weigh
@@ -22,8 +23,6 @@ from tracker.types import Float, Integer, Tracks
 
 HISTORY = 12
 """Frames before the answered one that still bear on its boxes."""
-STILL: Float = np.eye(2, 3)
-"""Affine of a camera that does not move."""
 MAX_GAP = 30
 """A longer gap than this is not bridged, however long the delay."""
 
@@ -92,7 +91,7 @@ class Delay:
             None for the first ``frames`` calls.
         """
         self._tick += max(1, round(self._clock.step(time)))
-        if motion is not None and np.array_equal(motion, STILL):
+        if motion is not None and np.array_equal(motion, IDENTITY):
             motion = None
         self._window.append(_hold(self._tick, tracks, measured, motion))
         self._pending += 1
@@ -137,7 +136,7 @@ class Delay:
         motions = [frame.motion for frame in self._window]
         if all(motion is None for motion in motions):
             return None
-        return Background(np.array([STILL if motion is None else motion for motion in motions]))
+        return Background(np.array([IDENTITY if motion is None else motion for motion in motions]))
 
 
 def _hold(tick: int, tracks: Tracks, measured: Float | None, motion: Float | None) -> _Held:

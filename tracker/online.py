@@ -7,7 +7,7 @@ import numpy as np
 from tracker import life
 from tracker import table as track_table
 from tracker.base import OnlineTracker
-from tracker.camera import CameraMotion
+from tracker.camera import IDENTITY, CameraMotion
 from tracker.looks import Looks
 from tracker.matching import Pairs, Scene, match
 from tracker.observation import Observation
@@ -15,9 +15,6 @@ from tracker.overlap import overlap, surroundings
 from tracker.settings import Settings
 from tracker.table import Table
 from tracker.types import Embeddings, Float, Integer, Tracks
-
-STILL = np.eye(2, 3)
-"""Affine of a camera that does not move."""
 
 SURE = 0.6
 """Confidence below which a detection's place is measured with more noise."""
@@ -102,9 +99,9 @@ class Online(OnlineTracker):
         mean, covariance = self._tracks["mean"].copy(), self._tracks["covariance"]
         mean[self._tracks["missed"] > 0, 1, 2:] = 0.0
         if observation.frame is not None:
-            affine = self._camera.estimate(observation.frame, observation.boxes)
-            if not np.array_equal(affine, STILL):
-                mean, covariance = self.settings.filter.warp(mean, covariance, affine)
+            self._motion = self._camera.estimate(observation.frame, observation.boxes)
+            if not np.array_equal(self._motion, IDENTITY):
+                mean, covariance = self.settings.filter.warp(mean, covariance, self._motion)
         return self.settings.filter.predict(mean, covariance, dt)
 
     def _see(self, observation: Observation) -> None:

@@ -79,6 +79,10 @@ class Tracks:
 class Tracker(Protocol):
     """What every tracker of this package can do."""
 
+    @property
+    def motion(self) -> Float:
+        """How the camera moved into the last frame: affine, float64 [2, 3], in pixels."""
+
     def update(
         self,
         boxes: ArrayLike,

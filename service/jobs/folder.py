@@ -44,6 +44,11 @@ class JobFolder:
         """The embedding of every detection, float32 [N, D]; zeros where none was asked for."""
         return self.path / "embeddings.f32"
 
+    @property
+    def motion(self) -> Path:
+        """How the camera moved into every frame, float64 [T, 2, 3]."""
+        return self.path / "motion.f64"
+
     def result(self, name: str) -> Path:
         """A file that is made of the others when it is first asked for."""
         return self.path / name

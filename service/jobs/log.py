@@ -15,7 +15,7 @@ from service.errors import Conflict
 from service.jobs.folder import JobFolder
 from service.video_errors import StorageFailed
 from tracker.mot import COLUMNS, Rows, detection_rows
-from tracker.types import EmbedRows, Tracker, Tracks
+from tracker.types import EmbedRows, Float, Tracker, Tracks
 
 
 class NotReproduced(Conflict):
@@ -105,6 +105,7 @@ class DetectionLog:
         self._frames = 0
         self._rows = folder.detections.open("wb")
         self._looks = folder.embeddings.open("wb")
+        self._motion = folder.motion.open("wb")
 
     def update(
         self,
@@ -131,7 +132,13 @@ class DetectionLog:
         tracks = self._tracker.update(boxes, scores, classes, asked, frame, timestamp)
         self._rows.write(rows.tobytes())
         self._looks.write(looks.tobytes())
+        self._motion.write(self._tracker.motion.tobytes())
         return tracks
+
+    @property
+    def motion(self) -> Float:
+        """How the camera moved into the last frame, as the tracker says."""
+        return self._tracker.motion
 
     def flush(self) -> Sequence[Tracks]:
         """What the tracker holds back."""
@@ -152,6 +159,7 @@ class DetectionLog:
     ) -> None:
         self._rows.close()
         self._looks.close()
+        self._motion.close()
 
 
 def read_detections(folder: JobFolder) -> tuple[Rows, NDArray[np.float32] | None]:
@@ -162,3 +170,8 @@ def read_detections(folder: JobFolder) -> tuple[Rows, NDArray[np.float32] | None
         return rows, None
     looks = np.memmap(folder.embeddings, np.float32, "r")
     return rows, looks.reshape(len(rows), -1)
+
+
+def read_motion(folder: JobFolder) -> Float:
+    """What a `DetectionLog` wrote of the camera: float64 [T, 2, 3]."""
+    return np.fromfile(folder.motion, np.float64).reshape(-1, 2, 3)

@@ -20,7 +20,7 @@ from service.annotate import annotate_video
 from service.decoders import Decoders
 from service.errors import NotFound, ShuttingDown
 from service.jobs.folder import JobFolder
-from service.jobs.log import read_detections
+from service.jobs.log import read_detections, read_motion
 from service.jobs.store import JobRecord, JobStore
 from service.messages import counted, counted_frame
 from service.session import FrameTracks
@@ -174,6 +174,7 @@ def _refined_messages(folder: JobFolder, query: TrackQuery) -> Iterator[Message]
         detection_embeddings=looks,
         size=(header["width"], header["height"]),
         fps=header["fps"] and header["fps"] / query.stride,
+        motion=read_motion(folder),
         reenter=query.reenter,
     )
     refined = from_rows(rows, len(frames))

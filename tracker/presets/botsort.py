@@ -59,10 +59,10 @@ class BoTSort(ByteTrack):
     def _predict(self, observation: Observation, dt: float) -> None:
         super()._predict(observation, dt)
         if observation.frame is not None:
-            affine = self._camera.estimate(observation.frame, observation.boxes)
+            self._motion = self._camera.estimate(observation.frame, observation.boxes)
             tracks = self._tracks
             tracks["mean"], tracks["covariance"] = self._filter.warp(
-                tracks["mean"], tracks["covariance"], affine
+                tracks["mean"], tracks["covariance"], self._motion
             )
 
     def _correct(
