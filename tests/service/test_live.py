@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +23,7 @@ from tests.service.test_track_faults import gated, is_idle
 from tests.service.wire import wait_until
 
 KEY = "a-key-of-some-length"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
@@ -298,3 +301,13 @@ def test_the_end_of_the_server_closes_connections() -> None:
     # The server has stopped: the connection knows.
     with pytest.raises(ConnectionClosed):
         socket.recv(WAIT)
+
+
+def test_the_example_of_the_documentation_works(address: str) -> None:
+    text = (DOCS / "live.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102
+    url = address.replace("http", "ws") + "/v1/live"
+    kinds = [message["type"] for message in names["follow"](url, map(photo, range(3)))]
+    assert kinds == ["header", "frame", "frame", "frame", "end"]

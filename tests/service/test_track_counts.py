@@ -159,9 +159,12 @@ def test_what_cannot_be_counted_is_refused_with_the_reason(
         assert len(detail) < 1000
 
 
-def test_the_examples_of_the_messages_are_taken() -> None:
+def test_the_examples_of_messages_and_documentation_are_taken() -> None:
     assert parse_lines(LINE_EXAMPLE)[0].name == "gate"
     assert parse_zones(ZONE_EXAMPLE)[0].normalized
+    text = (Path(__file__).parents[2] / "docs" / "counting.md").read_text(encoding="utf-8")
+    assert f"lines={LINE_EXAMPLE}'" in text
+    assert f"zones={ZONE_EXAMPLE}'" in text
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists))
