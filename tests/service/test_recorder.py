@@ -26,6 +26,7 @@ def record(missing: range, embeddings: bool = True) -> Recorder:
             walk(frame) if seen else np.zeros((0, 4), np.float32),
             [0.9] if seen else [],
             embeddings=(lambda rows: LOOKS[rows]) if embeddings else None,
+            frame=np.zeros((SIZE[1], SIZE[0], 3), np.uint8),
         )
     return recorder
 
