@@ -35,6 +35,11 @@ MAX_FIXED = 3
 
 _log = logging.getLogger(__name__)
 
+# OpenVINO's binding looks NumPy up when the first array crosses it. Two threads that are first at
+# once wait for each other for ever, one of them with the interpreter's lock. So the first crossing
+# is here, where the import lets one thread in.
+_ = openvino.Tensor(np.zeros(1, np.uint8)).data
+
 _TYPES = {"f32": openvino.Type.f32, "bf16": openvino.Type.bf16, "f16": openvino.Type.f16}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -262,3 +264,19 @@ def test_failed_export_leaves_the_old_file(onnx_file: Path, tmp_path: Path) -> N
         export_onnx(Broken(), torch.zeros(1), path, axes={"images": {}}, metadata={})
     assert path.read_bytes() == onnx_file.read_bytes()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_threads_that_are_first_at_once_do_not_wait_for_each_other() -> None:
+    """The binding's first look at NumPy must not be left to two threads: they would hang."""
+    code = (
+        "import threading, numpy as np\n"
+        "from models.runtime.openvino import openvino\n"
+        "ready = threading.Barrier(8)\n"
+        "def cross():\n"
+        "    ready.wait()\n"
+        "    openvino.Tensor(np.zeros(4, np.uint8)).data\n"
+        "threads = [threading.Thread(target=cross) for _ in range(8)]\n"
+        "[thread.start() for thread in threads]; [thread.join() for thread in threads]\n"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
