@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import yaml
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
 
 from models.average_precision import Truth
 from models.errors import InvalidInput
@@ -152,6 +151,7 @@ def _size(path: Path) -> tuple[int, int]:
         with Pillow.open(path) as picture:
             width, height = picture.size
             on_its_side = picture.getexif().get(ORIENTATION, 1) >= 5
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, ImportError) as error:
+        # An ImportError is Ultralytics': where it is loaded, Pillow looks for a plugin first.
         raise InvalidInput(f"{path}: a picture that can be read expected: {error}") from error
     return (height, width) if on_its_side else (width, height)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image as Pillow
 from torch import Tensor, nn
 
 from models import catalog
@@ -136,8 +137,12 @@ def load_checkpoint(path: Path, *, end_to_end: bool = False) -> YoloNetwork:
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_OFFLINE", "true")
     os.environ.setdefault("YOLO_CONFIG_DIR", str(catalog.cache_dir()))
+    plain = Pillow.open
     from ultralytics.nn.tasks import torch_safe_load
 
+    # Its import replaces Pillow's open, in all of the process, with one that fails for want of a
+    # plugin where a file is no picture.
+    Pillow.open = plain
     try:
         checkpoint: Any = torch_safe_load(str(path), safe_only=True)
     except (TypeError, RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:

@@ -101,8 +101,7 @@ class Exchange:
         """The upload was refused half-way: say so in the last line. Or the client left: do not."""
         try:
             listening.result()
-        except ServiceError as refusal:
-            self._session.cancel(refusal)
+        except ServiceError:
             await sending
 
     async def _listen(self) -> None:
@@ -114,6 +113,10 @@ class Exchange:
             await self._upload.gone()
         except ClientGone:
             return
+        except ServiceError as refusal:
+            # Before the feed is closed: the decoder takes that for the end of the file.
+            self._session.cancel(refusal)
+            raise
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
