@@ -42,7 +42,8 @@ help: ## list the targets
 	@touch $@
 
 .venv/.test-weights: .venv/.weights
-	$(BIN)/trackline models pull yolo11n yolov8n yolov10n yolo26n-seg mobilenet
+	$(BIN)/trackline models pull yolo11n yolov8n yolov10n yolo26n-seg mobilenet \
+		deeplabv3-mobilenet
 	@touch $@
 
 setup: .venv/.base .venv/.weights ## environment and weights

@@ -48,7 +48,7 @@ class HalvesRuntime:
         return [Halves()(pixels)["out"].permute(0, 2, 3, 1).numpy()]
 
     def start(self, batch: NDArray[np.float32]) -> None:
-        raise NotImplementedError
+        raise AssertionError("a segmenter runs one picture at a time, by `run`")
 
     def close(self) -> None:
         """Nothing to give back."""

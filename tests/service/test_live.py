@@ -145,6 +145,7 @@ def test_a_caller_that_leaves_takes_its_work_along(mode: str) -> None:
             gate.wait_entered()
         gate.open()
         wait_until(lambda: is_idle(app), 1.0)
+        assert app.state.sessions.count == 0
 
 
 def test_connections_do_not_see_each_other(address: str) -> None:

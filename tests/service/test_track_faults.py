@@ -107,6 +107,8 @@ def test_a_client_that_leaves_while_the_decoder_is_behind_is_noticed() -> None:
         gate.open()
         wait_until(lambda: is_idle(app))
         sender.join(WAIT)
+        assert not sender.is_alive()
+        assert app.state.sessions.count == 0
 
 
 def _send_until_closed(wire: Wire, data: bytes) -> None:
