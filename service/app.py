@@ -17,18 +17,19 @@ from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
 
 from models.errors import TracklineError
-from service.auth import require_key
-from service.context import RequestContext
-from service.decoders import Decoders
+from service.decoding.decoders import Decoders
 from service.errors import kind_of, public_detail
-from service.images import ImageCodec
+from service.http.auth import require_key
+from service.http.context import RequestContext
+from service.http.lifecycle import Shutdown
+from service.http.limits import Admission, BodyLimit
+from service.http.metrics import Metrics
+from service.http.responses import refusal, refusal_for
+from service.inference.registry import Models
 from service.jobs import Jobs
 from service.jobs.results import Results
-from service.lifecycle import Shutdown
-from service.limits import Admission, BodyLimit
-from service.metrics import Metrics
-from service.registry import Models
-from service.responses import refusal, refusal_for
+from service.pictures.images import ImageCodec
+from service.pictures.segmentation import Segmenters
 from service.routes import (
     deepstack,
     detect,
@@ -42,9 +43,8 @@ from service.routes import (
     videos,
 )
 from service.schemas import ANY_REFUSAL, ProblemDocument
-from service.segmentation import Segmenters
-from service.sessions import Sessions
 from service.settings import Settings
+from service.tracks.sessions import Sessions
 
 if TYPE_CHECKING:
     from models.detector import Detector

@@ -22,10 +22,10 @@ from rich.table import Table
 
 from models import catalog
 from models.errors import TracklineError
-from service.annotate import annotate_video
 from service.cli.progress import frames_bar
 from service.client import Client
-from service.decoders import Decoders
+from service.decoding.decoders import Decoders
+from service.drawing.annotate import annotate_video
 
 OUT = Path("out")
 READY_SECONDS = 180.0  # the first start exports the network for its runtime

@@ -76,7 +76,7 @@ def _detect(
     max_det: int,
 ) -> Iterator[tuple[Path, Image, Detections]]:
     """Each picture with what was found in it, one at a time."""
-    from service.images import decode_image
+    from service.pictures.images import decode_image
 
     for path in images:
         image = decode_image(path.read_bytes(), MOST_PIXELS, MOST_SIDE)
@@ -88,8 +88,8 @@ def _write_images(
     found: Iterator[tuple[Path, Image, Detections]], output: Path, *, several: bool
 ) -> None:
     """Write the pictures with their objects drawn: into a folder, or to the one file named."""
-    from service.images import encode_jpeg
-    from service.render import draw_detections
+    from service.drawing.render import draw_detections
+    from service.pictures.images import encode_jpeg
 
     folder = several or output.is_dir()
     if folder:

@@ -136,7 +136,7 @@ def _detect(
 def _read(path: Path) -> Image:
     """The pixels of a picture file."""
     from service.errors import TooLarge, UnreadableMedia, UnsupportedMedia
-    from service.images import decode_image
+    from service.pictures.images import decode_image
 
     try:
         return decode_image(path.read_bytes(), MOST_PIXELS, MOST_SIDE)

@@ -15,9 +15,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from service.local import Items
-from service.session import FrameTracks
-from service.video import VideoInfo
+from service.decoding.video import VideoInfo
+from service.tracks.local import Items
+from service.tracks.session import FrameTracks
 
 
 def frames_bar(console: Console | None = None) -> Progress:

@@ -26,9 +26,9 @@ def serve(
     """Serve detections and tracks over HTTP; TRACKLINE_… variables set everything else."""
     from pydantic import ValidationError
 
-    from service import logs
     from service.app import create_app
-    from service.server import Server, listen
+    from service.http import logs
+    from service.http.server import Server, listen
     from service.settings import Settings
 
     given: dict[str, Any] = {"host": host, "port": port, "models": models}

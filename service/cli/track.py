@@ -11,7 +11,7 @@ from typing import IO, Annotated, Any
 import typer
 
 from service.cli.options import Classes, Model, Output, split
-from service.track_formats import Format, write
+from service.tracks.formats import Format, write
 
 
 def register(app: typer.Typer) -> None:
@@ -52,10 +52,10 @@ def track(
     ] = None,
 ) -> None:
     """Follow the objects of a video."""
-    from service import local
-    from service.annotate import annotate_video
     from service.cli.progress import counted, counted_frames
-    from service.decoders import Decoders
+    from service.decoding.decoders import Decoders
+    from service.drawing.annotate import annotate_video
+    from service.tracks import local
 
     wanted = split(classes)
     request = local.Request(

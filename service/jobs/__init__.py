@@ -14,13 +14,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_data_path
 
-from service.decoders import Decoders
+from service.decoding.decoders import Decoders
 from service.errors import QueueFull, ServiceError, ShuttingDown
+from service.inference.registry import Models
 from service.jobs.feed import Feed
 from service.jobs.folder import INCOMING, JobFolder
 from service.jobs.run import JobRun, Means
 from service.jobs.store import ENDED, JobRecord, JobStore, Status
-from service.registry import Models
 from service.settings import Settings
 
 log = logging.getLogger(__name__)

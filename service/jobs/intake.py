@@ -12,12 +12,12 @@ from pathlib import Path
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from service.decoding.errors import StorageFailed
 from service.jobs import Jobs
 from service.jobs.folder import INCOMING, JobFolder
 from service.jobs.store import JobRecord
-from service.track_query import TrackQuery
-from service.upload import ClientGone, Upload, VideoUpload
-from service.video_errors import StorageFailed
+from service.tracks.query import TrackQuery
+from service.tracks.upload import ClientGone, Upload, VideoUpload
 
 ID_BYTES = 16
 

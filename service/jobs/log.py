@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.types import Image
+from service.decoding.errors import StorageFailed
 from service.errors import Conflict
 from service.jobs.folder import JobFolder
-from service.video_errors import StorageFailed
 from tracker.mot import COLUMNS, Rows, detection_rows
 from tracker.types import EmbedRows, Float, Tracker, Tracks
 

@@ -6,19 +6,19 @@ import threading
 import time
 from typing import Any
 
-from service import lines
 from service.jobs.feed import Feed
 from service.jobs.log import LineLog
 from service.jobs.store import JobRecord, JobStore
-from service.outbox import OutboxClosed
-from service.track_query import TrackQuery
+from service.tracks import lines
+from service.tracks.outbox import OutboxClosed
+from service.tracks.query import TrackQuery
 
 COMMIT_SECONDS = 0.5
 """A server that is killed loses at most so much of what it has followed."""
 
 
 class Progress:
-    """Takes the messages of one session; a `service.follower.Sink`.
+    """Takes the messages of one session; a `service.tracks.follower.Sink`.
 
     Parameters
     ----------

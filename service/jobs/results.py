@@ -15,16 +15,16 @@ import orjson
 
 from models.errors import InvalidInput
 from models.types import Detections
-from service import track_formats
-from service.annotate import annotate_video
-from service.decoders import Decoders
+from service.decoding.decoders import Decoders
+from service.drawing.annotate import annotate_video
 from service.errors import NotFound, ShuttingDown
 from service.jobs.folder import JobFolder
 from service.jobs.log import read_detections, read_motion
 from service.jobs.store import JobRecord, JobStore
-from service.messages import counted, counted_frame
-from service.session import FrameTracks
-from service.track_query import TrackQuery
+from service.tracks import formats
+from service.tracks.messages import counted, counted_frame
+from service.tracks.query import TrackQuery
+from service.tracks.session import FrameTracks
 from tracker.mot import from_rows, to_rows
 from tracker.refine import refine
 from tracker.types import Tracks
@@ -145,7 +145,7 @@ def _write(messages: Iterable[Message], kind: Kind, path: Path) -> None:
         if kind is Kind.JSON:
             sink.writelines(_document(messages))
             return
-        for _ in track_formats.write(sink, messages, track_formats.Format(kind.value)):
+        for _ in formats.write(sink, messages, formats.Format(kind.value)):
             pass
 
 

@@ -9,25 +9,25 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from service import lines
-from service.backlog import PIECE
-from service.batching import Batcher
-from service.containers import HEAD_BYTES, Outline, recognise
-from service.decoders import Decoders
+from service.decoding.containers import HEAD_BYTES, Outline, recognise
+from service.decoding.decoders import Decoders
+from service.decoding.video import Video
 from service.errors import kind_of, public_detail
-from service.follower import Follower
+from service.inference.batching import Batcher
+from service.inference.registry import Models
 from service.jobs.feed import Feed
 from service.jobs.folder import JobFolder
 from service.jobs.log import DetectionLog, LineLog
 from service.jobs.progress import Progress
 from service.jobs.store import JobRecord, JobStore, Status
-from service.messages import Messages
-from service.registry import Models
-from service.session import Session
 from service.settings import Settings
-from service.track_query import NO_EMBEDDER, TrackQuery
-from service.upload import ClientGone
-from service.video import Video
+from service.tracks import lines
+from service.tracks.backlog import PIECE
+from service.tracks.follower import Follower
+from service.tracks.messages import Messages
+from service.tracks.query import NO_EMBEDDER, TrackQuery
+from service.tracks.session import Session
+from service.tracks.upload import ClientGone
 
 log = logging.getLogger(__name__)
 

@@ -51,7 +51,7 @@ class JobRecord:
     id : str
         128 random bits, hexadecimal.
     owner : str
-        Who sent it, as `service.auth.require_key` names callers.
+        Who sent it, as `service.http.auth.require_key` names callers.
     query : str
         The `TrackQuery` as JSON, with the names of the model and the embedder filled in.
     created, finished : float

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from service import lines
 from service.jobs import JobCancelled, Jobs
 from service.jobs.store import JobRecord, Status
+from service.tracks import lines
 
 PIECE_BYTES = 256 * 1024
 LOOK_SECONDS = 5.0

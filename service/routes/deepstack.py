@@ -8,10 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from models.errors import InvalidInput
-from service.detection import Finder, read_form
-from service.limits import while_connected
-from service.parameters import DetectQuery
-from service.responses import Json
+from service.http.limits import while_connected
+from service.http.parameters import DetectQuery
+from service.http.responses import Json
+from service.pictures.detection import Finder, read_form
 from service.schemas import REFUSALS, DeepStackAnswer
 
 router = APIRouter(tags=["pictures"])

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from models.errors import InvalidInput
-from service.detection import Finder, Found, read_pictures
-from service.limits import while_connected
-from service.parameters import ImageQuery
-from service.render import draw_detections
-from service.responses import Json
+from service.drawing.render import draw_detections
+from service.http.limits import while_connected
+from service.http.parameters import ImageQuery
+from service.http.responses import Json
+from service.pictures.detection import Finder, Found, read_pictures
 from service.schemas import REFUSALS, Detected, DetectedSeveral
 
 router = APIRouter(tags=["pictures"])

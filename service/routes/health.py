@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from service.batching import State
-from service.registry import Models, entry
-from service.responses import Json, refusal
+from service.http.responses import Json, refusal
+from service.inference.batching import State
+from service.inference.registry import Models, entry
 from service.routes.info import VERSION
 
 health = APIRouter(prefix="/v2", tags=["health"])

@@ -6,9 +6,9 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
 
-from service.metrics import CONTENT_TYPE, Metrics
-from service.registry import Models
-from service.responses import Json
+from service.http.metrics import CONTENT_TYPE, Metrics
+from service.http.responses import Json
+from service.inference.registry import Models
 from service.routes.models import describe
 from service.settings import Settings
 

@@ -12,16 +12,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from models.errors import TracklineError
-from service.auth import caller_of, sent_key
 from service.errors import kind_of
-from service.lines import Names
-from service.live import Live, Means
-from service.live_query import LiveConfig
-from service.live_socket import LiveSocket, refuse_foreign_origin
-from service.messages import Messages
-from service.responses import refusal_for
+from service.http.auth import caller_of, sent_key
+from service.http.responses import refusal_for
+from service.live.following import Live, Means
+from service.live.query import LiveConfig
+from service.live.socket import LiveSocket, refuse_foreign_origin
 from service.settings import Settings
-from service.track_query import NO_EMBEDDER
+from service.tracks.lines import Names
+from service.tracks.messages import Messages
+from service.tracks.query import NO_EMBEDDER
 
 log = logging.getLogger(__name__)
 

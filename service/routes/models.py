@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from models import catalog
-from service.auth import require_admin
-from service.batching import Batcher, State
-from service.limits import while_connected
-from service.registry import Models, entry, known
-from service.responses import Json
+from service.http.auth import require_admin
+from service.http.limits import while_connected
+from service.http.responses import Json
+from service.inference.batching import Batcher, State
+from service.inference.registry import Models, entry, known
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from models.errors import InvalidInput
-from service.detection import read_pictures
-from service.limits import while_connected
-from service.responses import Json
+from service.http.limits import while_connected
+from service.http.responses import Json
+from service.pictures.detection import read_pictures
 from service.routes.detect import IMAGE_BODY
 from service.schemas import REFUSALS, SegmentedPicture
 

@@ -10,15 +10,15 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from service.auth import require_key
-from service.batching import Batcher
-from service.lines import EVENTS, NDJSON, Names
-from service.multipart import boundary_of
+from service.http.auth import require_key
+from service.http.multipart import boundary_of
+from service.inference.batching import Batcher
 from service.schemas import REFUSALS
-from service.session import Session
 from service.settings import Settings
-from service.stream import Engine, Plan, TrackStream
-from service.track_query import NO_EMBEDDER, TrackQuery
+from service.tracks.lines import EVENTS, NDJSON, Names
+from service.tracks.query import NO_EMBEDDER, TrackQuery
+from service.tracks.session import Session
+from service.tracks.stream import Engine, Plan, TrackStream
 
 router = APIRouter(tags=["tracks"], dependencies=[Depends(require_key)])
 

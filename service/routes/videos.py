@@ -10,20 +10,20 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from service import lines
-from service.auth import require_key
 from service.errors import Conflict, NotFound
+from service.http.auth import require_key
+from service.http.multipart import boundary_of
+from service.http.responses import Json
 from service.jobs import Jobs
 from service.jobs.folder import JobFolder
 from service.jobs.intake import take_in
 from service.jobs.results import Kind, Results
 from service.jobs.store import JobRecord, JobStore, Status
 from service.jobs.stream import JobLines
-from service.multipart import boundary_of
-from service.responses import Json
 from service.routes.track import VIDEO_BODY
 from service.schemas import REFUSALS
-from service.track_query import NO_EMBEDDER, TrackQuery
+from service.tracks import lines
+from service.tracks.query import NO_EMBEDDER, TrackQuery
 
 router = APIRouter(prefix="/v1/videos", tags=["jobs"], dependencies=[Depends(require_key)])
 

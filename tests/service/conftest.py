@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from models.fake import FakeDetector
-from service.batching import Batcher
+from service.inference.batching import Batcher
 from service.settings import Settings
 from tests.service.gate import WAIT, Gate
 from tests.service.serving import serving

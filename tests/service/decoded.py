@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from service.containers import HEAD_BYTES, recognise
-from service.decoders import Decoders
-from service.decoding import Job
-from service.frames import bytes_for
-from service.video import Video, VideoEnd, VideoFrame, VideoInfo
+from service.decoding.containers import HEAD_BYTES, recognise
+from service.decoding.decoders import Decoders
+from service.decoding.frames import bytes_for
+from service.decoding.task import Job
+from service.decoding.video import Video, VideoEnd, VideoFrame, VideoInfo
 
 WAIT = 30.0
 RING = bytes_for(640 * 480)

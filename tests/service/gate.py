@@ -12,7 +12,7 @@ import numpy as np
 
 from models.fake import FakePrepared
 from models.types import DetectOptions, Image
-from service.batching import Batcher, Inference
+from service.inference.batching import Batcher, Inference
 
 OPTIONS = DetectOptions()
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from models.detector import Detector
 from models.fake import FakeDetector
 from service.app import create_app
-from service.server import Server, address_of, listen
+from service.http.server import Server, address_of, listen
 from service.settings import Settings
 from tests.service.gate import WAIT
 

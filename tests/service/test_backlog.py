@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service import backlog as module
-from service.backlog import Backlog, write_all
-from service.video_errors import StorageFailed
+from service.decoding.errors import StorageFailed
+from service.tracks import backlog as module
+from service.tracks.backlog import Backlog, write_all
 
 
 async def _passed_through(chunks: list[bytes], first: int) -> bytes:

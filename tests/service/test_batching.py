@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from models.fake import FakeDetector, FakePrepared
 from models.types import DetectOptions
-from service.batching import Batcher, Inference
 from service.errors import DeadlineExceeded, ModelNotReady, QueueFull
+from service.inference.batching import Batcher, Inference
 from service.settings import Settings
 from tests.service.gate import OPTIONS, WAIT, Gate, hold, marked, submit_all, until
 

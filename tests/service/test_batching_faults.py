@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from models.errors import InvalidInput, ModelError
 from models.fake import FakeDetector, FakePrepared
 from models.types import Detections, DetectOptions
-from service.batching import Batcher, State
 from service.errors import ModelNotReady
-from service.metrics import Metrics
+from service.http.metrics import Metrics
+from service.inference.batching import Batcher, State
 from service.settings import Settings
 from tests.service.gate import OPTIONS, WAIT, Gate, hold, mark_of, marked, submit_all, until
 

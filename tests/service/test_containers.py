@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.containers import (
+from service.decoding.containers import (
     HEAD_BYTES,
     Container,
     Outline,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.counting import FORGET_SECONDS, LEFT_SECONDS, Anchor, Counter
-from service.regions import Line, Zone
+from service.counting.counts import FORGET_SECONDS, LEFT_SECONDS, Anchor, Counter
+from service.counting.regions import Line, Zone
 from tests.service.walks import HEIGHT, MARGIN, NAMES, Where, tracks, walk
 
 GATE = ((0.0, 50.0), (100.0, 50.0))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service import counting
-from service.counting import Counter
-from service.regions import Line
+from service.counting import counts
+from service.counting.counts import Counter
+from service.counting.regions import Line
 from tracker import DeepSort
 from tracker.mot import from_rows, read_mot
 from tracker.types import Tracks
@@ -73,10 +73,10 @@ def test_few_crossings_are_missed_or_made_up(
     videos: list[Video], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = {}
-    monkeypatch.setattr(counting, "MARGIN", 0.0)
+    monkeypatch.setattr(counts, "MARGIN", 0.0)
     truth = [crossings(lines, fps, true) for lines, fps, true, _ in videos]
     for margin in (0.03, 0.0):
-        monkeypatch.setattr(counting, "MARGIN", margin)
+        monkeypatch.setattr(counts, "MARGIN", margin)
         ours = [crossings(lines, fps, tracks) for lines, fps, _, tracks in videos]
         wrong[margin] = sum(
             int(np.abs(one - other).sum()) for one, other in zip(ours, truth, strict=True)

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from service.decoders import Decoders
-from service.decoding import Job
-from service.video import Video, VideoInfo
-from service.video_errors import (
+from service.decoding.decoders import Decoders
+from service.decoding.errors import (
     DecoderFailed,
     DecoderTimeout,
     NoFrames,
     UnreadableVideo,
 )
+from service.decoding.task import Job
+from service.decoding.video import Video, VideoInfo
 from tests.service.clips import clip
 from tests.service.decoded import RING, WAIT, collect, decode, say
 from tests.service.wire import wait_until
@@ -57,7 +57,7 @@ def test_the_process_is_kept_in(decoders: Decoders) -> None:
 
 
 def test_the_fork_server_imports_nothing_heavy() -> None:
-    code = "import service.forkserver, sys, json; print(json.dumps(sorted(sys.modules)))"
+    code = "import service.decoding.forkserver, sys, json; print(json.dumps(sorted(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     imported = set(json.loads(answer.stdout))
     assert not imported & {"torch", "fastapi", "starlette", "pydantic", "cv2", "scipy", "openvino"}
@@ -117,10 +117,10 @@ def test_decoders_end_with_their_fork_server() -> None:
 
 ORPHANS = """
 import sys, time
-from service.decoders import Decoders
-from service.decoding import Job
-from service.frames import bytes_for
-from service.video import Video
+from service.decoding.decoders import Decoders
+from service.decoding.task import Job
+from service.decoding.frames import bytes_for
+from service.decoding.video import Video
 
 decoders = Decoders()
 video = Video(decoders, Job(demuxer="mov", ring_bytes=bytes_for(640 * 480)))

@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from service.decoders import Decoders
-from service.decoding import Job
-from service.errors import ServiceError
-from service.video import Video, VideoEnd, VideoFrame, VideoInfo
-from service.video_errors import (
+from service.decoding.decoders import Decoders
+from service.decoding.errors import (
     FrameTooLarge,
     NoFrames,
     UnreadableVideo,
     VideoTooLong,
 )
+from service.decoding.task import Job
+from service.decoding.video import Video, VideoEnd, VideoFrame, VideoInfo
+from service.errors import ServiceError
 from tests.service.clips import CODECS, HEIGHT, INDEX_LAST, WIDTH, clip, picture, sound, turned
 from tests.service.decoded import RING, collect, decode, say
 

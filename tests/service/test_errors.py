@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import service.video_errors  # noqa: F401  # its classes belong to the tree
+import service.decoding.errors  # noqa: F401  # its classes belong to the tree
 from models.errors import InvalidInput, ModelError, TracklineError, UnknownName, WeightsCorrupt
 from service.errors import LOWER, ServiceError, headers_of, kind_of, problem, public_detail
 

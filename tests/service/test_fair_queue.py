@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from models.fake import FakePrepared
 from models.types import DetectOptions
-from service.fair_queue import FairQueue, Item
+from service.inference.fair_queue import FairQueue, Item
 
 PLENTY = 10**9
 

@@ -16,8 +16,8 @@ from PIL import ImageOps
 
 from models.types import Image
 from service.errors import ServiceError, TooLarge, UnreadableMedia, UnsupportedMedia
-from service.image_header import read_header
-from service.images import decode_image, encode_jpeg, orientation
+from service.pictures.image_header import read_header
+from service.pictures.images import decode_image, encode_jpeg, orientation
 from tests.service.pictures import (
     RED_BOX,
     encode,

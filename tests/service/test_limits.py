@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from models.fake import FakeDetector
-from service import http_protocol
+from service.http import protocol
 from tests.service.gate import WAIT, Gate, until
 from tests.service.pictures import encode, jpeg, with_red_box
 from tests.service.serving import serving
@@ -94,13 +94,13 @@ def test_a_body_that_stops_coming_is_given_up(small: httpx.Client) -> None:
 
 
 def test_an_endless_header_is_refused(small: httpx.Client) -> None:
-    request = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (2 * http_protocol.HEAD_BYTES)
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * (2 * protocol.HEAD_BYTES)
     answer = raw(str(small.base_url).rstrip("/"), request)
     assert answer.startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_header_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
     with serving() as (address, _):
         assert raw(address, b"GET / HTTP/1.1\r\nHost:").startswith(b"HTTP/1.1 408 ")
 

@@ -7,7 +7,7 @@ import sys
 
 import orjson
 
-from service.logs import JsonFormatter, request_id
+from service.http.logs import JsonFormatter, request_id
 
 
 def record(**extra: object) -> logging.LogRecord:

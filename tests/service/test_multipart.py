@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import UnreadableMedia
-from service.multipart import MOST_OTHER_BYTES, boundary_of, part
+from service.http.multipart import MOST_OTHER_BYTES, boundary_of, part
 from tests.service.clips import pieces
 
 BOUNDARY = b"frontier"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from service.recorder import Recorder
+from service.tracks.recorder import Recorder
 from tracker import DeepSort
 
 SIZE = (320, 240)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.regions import Line, Zone
+from service.counting.regions import Line, Zone
 
 PIXEL = st.integers(-50, 150)
 POINT = st.tuples(PIXEL, PIXEL)

@@ -11,10 +11,10 @@ import pytest
 
 from models.errors import ModelError, UnknownName
 from models.fake import FakeDetector
-from service.batching import State
 from service.errors import Conflict, ModelNotReady, ShuttingDown, UnknownModel
-from service.metrics import Metrics
-from service.registry import Models, entry, known
+from service.http.metrics import Metrics
+from service.inference.batching import State
+from service.inference.registry import Models, entry, known
 from service.settings import Settings
 from tests.service.gate import WAIT
 

@@ -10,10 +10,10 @@ import pytest
 
 from models.errors import InvalidInput
 from models.types import Detections
-from service.annotate import annotate_video
-from service.decoders import Decoders
-from service.render import TRAIL_FRAMES, TrackPainter, colour_of, draw_detections
-from service.videowriter import VideoWriter
+from service.decoding.decoders import Decoders
+from service.drawing.annotate import annotate_video
+from service.drawing.render import TRAIL_FRAMES, TrackPainter, colour_of, draw_detections
+from service.drawing.videowriter import VideoWriter
 from tests.service.clips import clip
 
 

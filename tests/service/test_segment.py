@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from models import catalog
 from models.types import Image
 from service.errors import DeadlineExceeded, QueueFull
-from service.metrics import Metrics
-from service.segmentation import Segmenters
+from service.http.metrics import Metrics
+from service.pictures.segmentation import Segmenters
 from service.settings import Settings
 from tests.service.gate import WAIT
 from tests.service.pictures import jpeg, with_red_box
@@ -54,7 +54,7 @@ class RedSegmenter:
 @pytest.fixture
 def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     """A client of a server whose segmenter sees what is red."""
-    monkeypatch.setattr("service.segmentation.load_segmenter", lambda *_: RedSegmenter())
+    monkeypatch.setattr("service.pictures.segmentation.load_segmenter", lambda *_: RedSegmenter())
     with (
         serving() as (address, _),
         httpx.Client(base_url=address, timeout=WAIT) as client,
@@ -157,7 +157,7 @@ def test_a_picture_past_its_deadline_is_given_up(monkeypatch: pytest.MonkeyPatch
     assert segmenter.entered.wait(WAIT)
     late = service.submit(with_red_box(), DEEPLAB)
     now = time.monotonic()
-    monkeypatch.setattr("service.segmentation.time.monotonic", lambda: now + 60)
+    monkeypatch.setattr("service.pictures.segmentation.time.monotonic", lambda: now + 60)
     segmenter.gate.set()
     first.result(WAIT)
     with pytest.raises(DeadlineExceeded):

@@ -14,14 +14,14 @@ import pytest
 
 from models.fake import FakeDetector
 from models.types import DetectOptions, Image
-from service.batching import Batcher, Inference
-from service.decoders import Decoders
-from service.decoding import Job
+from service.decoding.decoders import Decoders
+from service.decoding.errors import DecoderTimeout
+from service.decoding.frames import bytes_for
+from service.decoding.task import Job
+from service.decoding.video import Video
 from service.errors import QueueFull
-from service.frames import bytes_for
-from service.session import FrameTracks, Session, SessionOptions
-from service.video import Video
-from service.video_errors import DecoderTimeout
+from service.inference.batching import Batcher, Inference
+from service.tracks.session import FrameTracks, Session, SessionOptions
 from tests.service.clips import HEIGHT, WIDTH, clip
 from tests.service.gate import WAIT, Gate
 from tests.service.serving import serving

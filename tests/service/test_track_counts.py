@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InvalidInput
-from service.count_query import (
+from service.counting.query import (
     LINE_EXAMPLE,
     MOST_CORNERS,
     MOST_SHAPES,

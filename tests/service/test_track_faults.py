@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from models.fake import FakeDetector
-from service import backlog
+from service.tracks import backlog
 from tests.service.clips import AS_LONG_AS, clip, pieces
 from tests.service.gate import WAIT, Gate
 from tests.service.serving import serving

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from service import counting
-from service.counting import Counter, Event
+from service.counting import counts
+from service.counting.counts import Counter, Event
 from tracker.types import Tracks
 
 NAMES = {0: "person", 1: "car"}
 HALF_WIDTH, HEIGHT = 5.0, 20.0
-MARGIN = counting.MARGIN * HEIGHT
+MARGIN = counts.MARGIN * HEIGHT
 """Pixels by which a foot must be past a border."""
 
 Where = tuple[float, float]

@@ -1,0 +1,1 @@
+"""Boxes, labels and trails, onto pictures and videos."""

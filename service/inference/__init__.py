@@ -1,0 +1,1 @@
+"""One owner thread a model, and the fair queue before it."""

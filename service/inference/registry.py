@@ -1,0 +1,220 @@
+"""Which models are loaded: detectors, each behind its batcher, and embedders."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from models import catalog
+from models.detector import load_detector
+from models.errors import TracklineError
+from service.errors import Conflict, ModelNotReady, ShuttingDown, UnknownModel
+from service.http.metrics import Metrics
+from service.inference.batching import Batcher, State
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from models.detector import Detector
+    from models.embedder import Embedder
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 10.0
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+FAKE = "fake"  # the detector that needs no weights and is in no catalogue
+
+
+class Models:
+    """The loaded models of one server; all methods may be called from any thread.
+
+    Parameters
+    ----------
+    settings : Settings
+        Names what is loaded at start, and the runtime and device.
+    metrics : Metrics
+        Where the batchers measure.
+    load : callable or None
+        Makes the detector of a name; None takes `models.load_detector`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        load: Callable[[str], Detector] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._load = load or self._load_from_catalogue
+        self._lock = threading.Lock()
+        self._batchers: dict[str, Batcher] = {}
+        self._embedders: dict[str, Embedder] = {}
+        self._embedder_lock = threading.Lock()
+        self._embedder_loader = threading.Thread(
+            target=self._load_embedder, name="embedder", daemon=True
+        )
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin to load the models of the settings, each in its own thread; does not wait."""
+        for name in self._settings.models:
+            self.load(name)
+        self._embedder_loader.start()
+
+    def load(self, name: str) -> Batcher:
+        """Begin to load a detector; `Batcher.loaded` tells when it is ready.
+
+        Raises
+        ------
+        UnknownModel
+            No detector has this name.
+        Conflict
+            As many detectors are loaded as the settings allow.
+        """
+        entry(name)
+        with self._lock:
+            if self._closed:
+                raise ShuttingDown("the server is shutting down")
+            batcher = self._batchers.get(name)
+            if batcher is not None and batcher.state is not State.FAILED:
+                return batcher
+            most = self._settings.max_models
+            if batcher is None and len(self._batchers) >= most:
+                raise Conflict(f"{most} models are loaded, the most allowed; unload one first")
+            fresh = Batcher(name, lambda: self._load(name), self._settings, self._metrics)
+            self._batchers[name] = fresh
+        if batcher is not None:
+            batcher.close()
+        return fresh
+
+    def unload(self, name: str) -> None:
+        """Refuse what waits for a detector and free it; may take seconds.
+
+        Raises
+        ------
+        UnknownModel
+            No detector has this name.
+        Conflict
+            It is not loaded.
+        """
+        with self._lock:
+            batcher = self._batchers.pop(name, None)
+        if batcher is None:
+            entry(name)
+            raise Conflict(f"{name} is not loaded")
+        batcher.close()
+
+    def batcher(self, name: str | None = None) -> Batcher:
+        """The batcher of a ready detector; of the default one where no name is given.
+
+        Raises
+        ------
+        UnknownModel
+            No detector has this name.
+        ModelNotReady
+            It is not loaded, still loading, failed or hung.
+        """
+        name = name or self.default
+        batcher = self.loaded().get(name)
+        if batcher is None:
+            entry(name)
+            raise ModelNotReady(
+                f"the model {name} is not loaded; POST /v1/models/{name}/load loads it"
+            )
+        if batcher.state is not State.READY:
+            raise ModelNotReady(f"the model {name} is not ready: {batcher.reason}")
+        return batcher
+
+    @property
+    def default(self) -> str:
+        """The detector of requests that name none: the first of the settings that is ready."""
+        loaded = self.loaded()
+        names = [*self._settings.models, *loaded]
+        ready = (name for name in names if name in loaded and loaded[name].state is State.READY)
+        first = next(ready, names[0] if names else None)
+        if first is None:
+            raise ModelNotReady("no model is loaded; POST /v1/models/yolo26n/load loads one")
+        return first
+
+    @property
+    def ready(self) -> bool:
+        """Whether at least one detector has passed a forward and takes work."""
+        return any(batcher.state is State.READY for batcher in self.loaded().values())
+
+    def loaded(self) -> dict[str, Batcher]:
+        """The batchers by name, whatever their state."""
+        with self._lock:
+            return dict(self._batchers)
+
+    def embedder(self, name: str | None = None) -> Embedder:
+        """An embedder, loaded when it is first asked for; may take seconds.
+
+        Parameters
+        ----------
+        name : str or None
+            None takes the one of the settings.
+
+        Raises
+        ------
+        UnknownName
+            No embedder has this name.
+        WeightsError, ModelError
+            It could not be loaded.
+        """
+        from models.embedder import load_embedder
+
+        name = name or self._settings.embedder
+        with self._embedder_lock:
+            if name not in self._embedders:
+                self._embedders[name] = load_embedder(name, runtime=self._settings.runtime)
+            return self._embedders[name]
+
+    def close(self) -> None:
+        """Unload everything and take nothing more."""
+        with self._lock:
+            self._closed = True
+            batchers = list(self._batchers.values())
+            self._batchers.clear()
+        for batcher in batchers:
+            batcher.close()
+        if self._embedder_loader.is_alive():
+            # The interpreter must not end while a runtime's own code is being run.
+            self._embedder_loader.join(CLOSE_SECONDS)
+
+    def _load_embedder(self) -> None:
+        """Have the embedder of the settings ready before the first video asks for it."""
+        try:
+            self.embedder()
+        except TracklineError:
+            log.exception("the embedder %s could not be loaded", self._settings.embedder)
+
+    def _load_from_catalogue(self, name: str) -> Detector:
+        settings = self._settings
+        return load_detector(name, settings.runtime, settings.device, settings.threads)
+
+
+def known() -> list[str]:
+    """Names of the detectors that can be loaded."""
+    return [*catalog.names(task="detect"), *catalog.names(task="segment"), FAKE]
+
+
+def entry(name: str) -> catalog.Entry | None:
+    """The catalogue's entry of a detector; None for the one that needs no weights.
+
+    Raises
+    ------
+    UnknownModel
+        No detector has this name.
+    """
+    if name not in known():
+        raise _unknown(name)
+    return None if name == FAKE else catalog.entry(name)
+
+
+def _unknown(name: str) -> UnknownModel:
+    shown = name if NAME.fullmatch(name) else "of this name"
+    return UnknownModel(f"no model {shown} is in the catalogue; GET /v1/models lists them")

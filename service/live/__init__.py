@@ -1,0 +1,1 @@
+"""Frames that come one by one over a WebSocket."""

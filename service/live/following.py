@@ -1,0 +1,259 @@
+"""Following frames that come one by one: decoded and detected ahead, tracked and answered in order.
+
+Three tasks: one takes frames in, one starts them, one answers. Frames wait only before they are
+started, so that there it can be decided which of them are worth it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from models.types import Detections, Image
+from service.decoding.video import VideoEnd, VideoInfo
+from service.errors import UnreadableMedia
+from service.live.query import LiveConfig, Mode
+from service.pictures.images import ImageCodec
+from service.tracks.messages import Messages
+from service.tracks.session import Detect, Embed, FrameTracks, SessionOptions
+from tracker.types import Tracker, Tracks
+
+AHEAD = 2
+"""Frames that are decoded or with the detector while only the newest count: more would be old."""
+
+Message = dict[str, Any]
+Take = Callable[[], Awaitable[bytes | None]]
+Say = Callable[[Message], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A frame as it came.
+
+    Attributes
+    ----------
+    number : int
+        From 0, of all that came.
+    time : float
+        Seconds after the first frame.
+    at : float
+        ``time.monotonic`` when it had come.
+    data : bytes
+        The picture.
+    """
+
+    number: int
+    time: float
+    at: float
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A frame that is decoded or with the detector.
+
+    Attributes
+    ----------
+    arrival : Arrival
+        The frame.
+    task : Task
+        Answers its pixels and what was found in them.
+    """
+
+    arrival: Arrival
+    task: asyncio.Task[tuple[Image, Detections]]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a connection follows its objects with.
+
+    Attributes
+    ----------
+    detector : Detect
+        Finds them.
+    tracker : Tracker
+        This connection's own.
+    embed : callable or None
+        Embeddings of boxes of an image.
+    codec : ImageCodec
+        Decodes the frames.
+    """
+
+    detector: Detect
+    tracker: Tracker
+    embed: Embed | None
+    codec: ImageCodec
+
+
+class Live:
+    """One connection's frames and their tracks.
+
+    Parameters
+    ----------
+    name : str
+        Names the connection among those that share the detector.
+    means : Means
+        What is used.
+    messages : Messages
+        Makes the messages.
+    config : LiveConfig
+        What the caller wants.
+    options : SessionOptions
+        How objects are found.
+
+    Attributes
+    ----------
+    next_frame : int
+        The first frame that was not answered.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        means: Means,
+        messages: Messages,
+        config: LiveConfig,
+        options: SessionOptions,
+    ) -> None:
+        self.next_frame = 0
+        self._name = name
+        self._means = means
+        self._messages = messages
+        self._config = config
+        self._options = options
+        self._drops = config.mode is Mode.DROP_OLDEST
+        ahead = AHEAD if self._drops else options.in_flight
+        self._inbox: asyncio.Queue[Arrival | None] = asyncio.Queue(1)
+        self._started: asyncio.Queue[Started | None] = asyncio.Queue()
+        self._places = asyncio.Semaphore(min(ahead, options.in_flight))
+        self._held: deque[tuple[Arrival, Detections]] = deque()
+        self._dropped = 0
+        self._size: tuple[int, int] | None = None
+
+    async def run(self, take: Take, say: Say) -> None:
+        """Answer frames until there are no more.
+
+        Parameters
+        ----------
+        take : callable
+            Gives the next frame's bytes; None after the last one.
+        say : callable
+            Sends a message.
+
+        Raises
+        ------
+        TracklineError
+            A frame, the model or the tracker failed.
+        Exception
+            What ``take`` and ``say`` raise.
+        """
+        thread = ThreadPoolExecutor(1, f"live-{self._name}")
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(self._take_in(take)),
+            asyncio.create_task(self._start()),
+            asyncio.create_task(self._answer(thread, say)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            while not self._started.empty():
+                if (started := self._started.get_nowait()) is not None:
+                    tasks.append(started.task)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            thread.shutdown(wait=False)
+
+    async def _take_in(self, take: Take) -> None:
+        """Number the frames; where only the newest count, drop the one that still waits."""
+        number, began = 0, 0.0
+        while (data := await take()) is not None:
+            now = time.monotonic()
+            began = began or now
+            seconds = number / self._config.fps if self._config.fps else now - began
+            if self._drops and self._inbox.full():
+                self._inbox.get_nowait()
+                self._dropped += 1
+            await self._inbox.put(Arrival(number, seconds, now, data))
+            number += 1
+        await self._inbox.put(None)
+
+    async def _start(self) -> None:
+        """Start the detection of a frame as soon as there is a place for one more."""
+        while True:
+            await self._places.acquire()
+            arrival = await self._inbox.get()
+            if arrival is None:
+                await self._started.put(None)
+                return
+            task = asyncio.create_task(self._detect(arrival))
+            await self._started.put(Started(arrival, task))
+
+    async def _detect(self, arrival: Arrival) -> tuple[Image, Detections]:
+        options = self._options
+        image, _ = await self._means.codec.decode(arrival.data)
+        future = self._means.detector.submit(
+            image,
+            options.detect,
+            session=self._name,
+            imgsz=options.imgsz,
+            deadline=time.monotonic() + options.deadline_seconds,
+        )
+        return image, (await asyncio.wrap_future(future)).detections
+
+    async def _answer(self, thread: ThreadPoolExecutor, say: Say) -> None:
+        """Track and answer the frames in order; the tracker has a thread of its own."""
+        loop = asyncio.get_running_loop()
+        while (started := await self._started.get()) is not None:
+            arrival = started.arrival
+            image, found = await started.task
+            self._places.release()
+            await self._check_size(arrival, image, say)
+            tracks = await loop.run_in_executor(thread, self._track, arrival, image, found)
+            self._held.append((arrival, found))
+            if tracks is not None:
+                await self._give(tracks, say)
+        if self._size is None:
+            raise UnreadableMedia("frames were expected before the end, got none")
+        for late in await loop.run_in_executor(thread, self._means.tracker.flush):
+            await self._give(late, say)
+        await say(self._messages.of(VideoEnd(damaged=0, complete=True)))
+
+    async def _check_size(self, arrival: Arrival, image: Image, say: Say) -> None:
+        """The first frame says how large all of them are; the header says it on."""
+        height, width = image.shape[:2]
+        if self._size is None:
+            self._size = (width, height)
+            await say(self._messages.of(VideoInfo(width, height, self._config.fps, None)))
+        elif self._size != (width, height):
+            expected = "x".join(map(str, self._size))
+            raise UnreadableMedia(
+                f"frame {arrival.number} has {width}x{height} pixels; {expected} were expected, "
+                "as the first one has: open another connection for another size"
+            )
+
+    def _track(self, arrival: Arrival, image: Image, found: Detections) -> Tracks | None:
+        embed = self._means.embed
+        return self._means.tracker.update(
+            found.boxes,
+            found.scores,
+            found.classes,
+            embeddings=None if embed is None else lambda rows: embed(image, found.boxes[rows]),
+            frame=image,
+            timestamp=arrival.time,
+        )
+
+    async def _give(self, tracks: Tracks, say: Say) -> None:
+        arrival, found = self._held.popleft()
+        message = self._messages.of(FrameTracks(arrival.number, arrival.time, tracks, found))
+        latency = (time.monotonic() - arrival.at) * 1000
+        self.next_frame = arrival.number + 1
+        await say(message | {"latency_ms": round(latency, 2), "dropped": self._dropped})

@@ -1,0 +1,154 @@
+"""From a request's body to the objects of its pictures: read, decode, queue, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from models.errors import InvalidInput
+from models.types import DetectOptions, Image
+from service.errors import TooLarge, UnsupportedMedia
+from service.http.metrics import Metrics
+from service.http.parameters import DetectQuery
+from service.inference.batching import Batcher, Inference
+from service.pictures.images import ImageCodec
+from service.schemas import objects
+from service.settings import Settings
+
+MULTIPART = "multipart/form-data"
+RAW_TYPES = frozenset(
+    {
+        "",  # none given: the first bytes of the body decide, as they do in the end for all
+        "application/octet-stream",
+        "image/bmp",
+        "image/jpeg",
+        "image/jpg",
+        "image/pjpeg",
+        "image/png",
+        "image/webp",
+        "image/x-ms-bmp",
+    }
+)
+MOST_FIELDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A picture, what was found in it, and how long decoding took."""
+
+    image: Image
+    inference: Inference
+    decode_ms: float
+
+    def answer(self, model: str, request_id: str) -> dict[str, Any]:
+        """The contract's answer for this picture."""
+        height, width = self.image.shape[:2]
+        stages = ("preprocess_ms", "queue_ms", "inference_ms", "postprocess_ms")
+        times = {stage: round(getattr(self.inference, stage), 3) for stage in stages}
+        return {
+            "model": model,
+            "image": {"width": width, "height": height},
+            "detections": objects(self.inference.detections),
+            "timing": {"decode_ms": round(self.decode_ms, 3), **times},
+            "batch_size": self.inference.batch_size,
+            "request_id": request_id,
+        }
+
+
+async def read_pictures(request: Request, settings: Settings) -> list[bytes]:
+    """The bytes of the pictures of a request, raw or as ``image`` parts of a form.
+
+    Raises
+    ------
+    UnsupportedMedia
+        The content type is not one that is taken.
+    InvalidInput
+        A form without a part called ``image``.
+    TooLarge
+        More pictures than one request may have.
+    """
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise UnsupportedMedia(f"no Content-Encoding is taken, got {encoding!r}")
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type in RAW_TYPES:
+        return [await request.body()]
+    if content_type != MULTIPART:
+        raise UnsupportedMedia(
+            "Content-Type: image/jpeg, image/png, image/webp, image/bmp, application/octet-stream "
+            f"or {MULTIPART} was expected, got {content_type!r}"
+        )
+    pictures, _ = await read_form(request, settings)
+    return pictures
+
+
+async def read_form(request: Request, settings: Settings) -> tuple[list[bytes], dict[str, str]]:
+    """The bytes of the ``image`` parts of a form, and its text fields.
+
+    Raises
+    ------
+    InvalidInput
+        There is no part called ``image``.
+    TooLarge
+        More pictures than one request may have.
+    """
+    # Closed at once: the parts lie in temporary files.
+    async with request.form(max_files=settings.max_images + 1, max_fields=MOST_FIELDS) as form:
+        parts = [part for part in form.getlist("image") if isinstance(part, UploadFile)]
+        if not parts:
+            raise InvalidInput(
+                "the form needs a file part called 'image' (curl -F image=@photo.jpg), it has "
+                f"{sorted(set(form))}"
+            )
+        if len(parts) > settings.max_images:
+            raise TooLarge(f"at most {settings.max_images} pictures are taken in one request")
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        return [await part.read() for part in parts], fields
+
+
+class Finder:
+    """Finds the objects of a request's pictures.
+
+    Parameters
+    ----------
+    request : Request
+        Gives the state of the application.
+    query : DetectQuery
+        The parameters of the request.
+
+    Raises
+    ------
+    UnknownModel, ModelNotReady, ShuttingDown, InvalidInput
+        Before anything of the body is read.
+    """
+
+    def __init__(self, request: Request, query: DetectQuery) -> None:
+        state = request.app.state
+        state.shutdown.check()
+        self._codec: ImageCodec = state.codec
+        self._metrics: Metrics = state.metrics
+        self._settings: Settings = state.settings
+        self._imgsz = query.imgsz
+        self.batcher: Batcher = state.models.batcher(query.model)
+        self._options: DetectOptions = query.options(self.batcher.detector, state.settings)
+
+    async def find(self, pictures: list[bytes]) -> list[Found]:
+        """The objects of each picture, in order; the first failure ends all of them."""
+        tasks = [asyncio.create_task(self._find(data)) for data in pictures]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _find(self, data: bytes) -> Found:
+        deadline = time.monotonic() + self._settings.deadline_seconds
+        image, decode_ms = await self._codec.decode(data)
+        self._metrics.stage.labels(self.batcher.name, "decode").observe(decode_ms / 1000)
+        future = self.batcher.submit(image, self._options, imgsz=self._imgsz, deadline=deadline)
+        return Found(image, await asyncio.wrap_future(future), decode_ms)
