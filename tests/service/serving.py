@@ -14,7 +14,7 @@ from models.fake import FakeDetector
 from service.app import create_app
 from service.http.server import Server, address_of, listen
 from service.settings import Settings
-from tests.service.gate import WAIT
+from tests.service.gate import WAIT, until
 
 
 @contextmanager
@@ -33,24 +33,13 @@ def serving(
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()
         try:
-            batchers = wait_loaded(app, len(chosen.models))
+            until(lambda: server.started)
             if on_listening is not None:
                 on_listening(address)
-            for batcher in batchers.values():
+            for batcher in app.state.models.loaded().values():
                 batcher.loaded.exception(WAIT)
             yield address, app
         finally:
             server.should_exit = True
             thread.join(WAIT)
     assert not thread.is_alive(), "the server did not stop"
-
-
-def wait_loaded(app: FastAPI, count: int) -> dict[str, Any]:
-    """The batchers, once the application has begun to load as many as it was told to."""
-    tick = threading.Event()
-    for _ in range(int(WAIT / 0.005)):
-        loaded: dict[str, Any] = app.state.models.loaded()
-        if len(loaded) == count:
-            return loaded
-        tick.wait(0.005)
-    raise AssertionError("the application did not start")
