@@ -78,7 +78,7 @@ def to_fully_convolutional(
         The model cannot be traced, or its head is of another kind; the message names the layer.
     """
     height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
-    network = _trace(model)
+    network = trace(model)
     _measure(network, height, width)
     steps, last = _split(network)
     head = convolutional_head(steps)
@@ -93,8 +93,14 @@ class _Tracer(fx.Tracer):
         return isinstance(m, nn.LayerNorm) or super().is_leaf_module(m, module_qualified_name)
 
 
-def _trace(model: nn.Module) -> fx.GraphModule:
-    """The graph of a model in evaluation mode; its weights are copied."""
+def trace(model: nn.Module) -> fx.GraphModule:
+    """The graph of a model in evaluation mode; its weights are copied.
+
+    Raises
+    ------
+    ModelError
+        What its forward does depends on values.
+    """
     training = model.training
     model.eval()
     try:

@@ -12,8 +12,16 @@ from models.mobilenet import MobileNetV2, load_mobilenet
 
 STRIDES = (8, 16, 32)
 
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of the red, green and blue of ImageNet, whose scale is 0 to 1."""
+
+class Colours(NamedTuple):
+    """How images are normalised: red, green and blue, on a scale of 0 to 1."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+IMAGENET = Colours((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""What nearly all published networks are used to."""
 
 
 class Maps(NamedTuple):
@@ -33,16 +41,21 @@ class Backbone(nn.Module):
         From the normalised image to the map of stride 8, from there to 16, and to 32.
     channels : (int, int, int)
         Of the three maps.
+    colours : Colours
+        How images are normalised for the first part.
     """
 
     def __init__(
-        self, parts: tuple[nn.Module, nn.Module, nn.Module], channels: tuple[int, int, int]
+        self,
+        parts: tuple[nn.Module, nn.Module, nn.Module],
+        channels: tuple[int, int, int],
+        colours: Colours = IMAGENET,
     ) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
         self.channels = channels
-        scale = torch.tensor([1 / (255 * std) for std in _STD])
-        offset = torch.tensor([-mean / std for mean, std in zip(_MEAN, _STD, strict=True)])
+        scale = torch.tensor([1 / (255 * std) for std in colours.std])
+        offset = torch.tensor([-mean / std for mean, std in zip(*colours, strict=True)])
         self.register_buffer("scale", scale[:, None, None], persistent=False)
         self.register_buffer("offset", offset[:, None, None], persistent=False)
 

@@ -1,0 +1,134 @@
+"""A trained FCN as one file: its tensors, and what has to be known to build its network again.
+
+The file is in the safetensors format, which holds tensors and text and can run no code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from models.backbones import load_backbone
+from models.errors import InvalidInput, ModelError
+from models.fcn_network import FcnNetwork
+from models.fcn_segmentation import FcnSegmenter
+
+Kind: TypeAlias = Literal["detector", "segmenter"]
+
+_SPEC = "trackline"
+"""Under this name the text is in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class FcnSpec:
+    """What has to be known of an FCN to build it.
+
+    Attributes
+    ----------
+    kind : {"detector", "segmenter"}
+        Boxes of objects, or a class for every pixel.
+    backbone : str
+        A name that `models.backbones.load_backbone` takes.
+    names : tuple of str
+        The classes, by id; a segmenter's begin with the background.
+    stride : {8, 16, 32}
+        Of the detector's cells, or of the finest map that a segmenter uses.
+    imgsz : int
+        Side of the input that it was trained at, in pixels.
+    width : int
+        Channels in front of a detector's heads.
+    """
+
+    kind: Kind
+    backbone: str
+    names: tuple[str, ...]
+    stride: int
+    imgsz: int
+    width: int = 96
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise InvalidInput(f"kind: one of {get_args(Kind)} expected, got {self.kind!r}")
+
+
+def build_fcn(spec: FcnSpec, *, pretrained: bool = False) -> FcnNetwork | FcnSegmenter:
+    """A network as described, its heads untrained.
+
+    Parameters
+    ----------
+    spec : FcnSpec
+        What is built.
+    pretrained : bool
+        Start the backbone from its published weights, not from random ones.
+
+    Raises
+    ------
+    InvalidInput
+        A backbone, a stride or classes that there cannot be.
+    WeightsError
+        The published weights are not to be had.
+    """
+    backbone = load_backbone(spec.backbone, pretrained=pretrained)
+    if spec.kind == "segmenter":
+        return FcnSegmenter(backbone, spec.names, finest=spec.stride)
+    return FcnNetwork(backbone, spec.names, stride=spec.stride, width=spec.width)
+
+
+def save_fcn(network: FcnNetwork | FcnSegmenter, spec: FcnSpec, path: Path) -> None:
+    """Write a network to ``path``, replacing what is there at once when it is complete.
+
+    Kernels are rounded to float16, which halves the file; all else stays as it is.
+    """
+    tensors = {
+        name: (value.half() if value.ndim == 4 else value).contiguous()
+        for name, value in network.state_dict().items()
+    }
+    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        save_file(tensors, partial, metadata={_SPEC: json.dumps(asdict(spec))})
+        os.replace(partial, path)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+def read_spec(path: Path) -> FcnSpec:
+    """What network a file is of.
+
+    Raises
+    ------
+    ModelError
+        It is no file that `save_fcn` has written.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            fields = json.loads((file.metadata() or {})[_SPEC])
+        return FcnSpec(**{**fields, "names": tuple(fields["names"])})
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: expected weights of an FCN, got: {error!r}") from error
+
+
+def load_fcn(path: Path) -> tuple[FcnNetwork | FcnSegmenter, FcnSpec]:
+    """The network of a file, in evaluation mode, float32, and what it is.
+
+    Raises
+    ------
+    ModelError
+        It is no file that `save_fcn` has written, or its tensors do not fit.
+    """
+    spec = read_spec(path)
+    network = build_fcn(spec)
+    try:
+        # Rounded kernels are copied into those of float32.
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path}: its tensors do not fit {spec.backbone}: {reason}") from error
+    return network.eval(), spec
