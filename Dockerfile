@@ -1,13 +1,20 @@
 # syntax=docker/dockerfile:1
-# Two stages: the first installs into a virtual environment, the second has that and nothing else.
+# Two stages: the first installs and fetches, the second has what came of it and nothing else.
+# docs/deploy.md says which image is for what, and what takes its space.
 ARG PYTHON_IMAGE=python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS build
-# The index of the torch build: the CPU one, or for example …/whl/cu130 for a GPU.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# The build of torch: cpu, or a CUDA one, for example cu130.
+ARG TORCH=cpu
+ARG TORCH_INDEX=https://download.pytorch.org/whl/${TORCH}
+# Names of the catalogue whose weights are baked in; with none, they are fetched at the start.
+ARG WEIGHTS=
+# "no" leaves torch out: the baked in networks run in OpenVINO, and no other can be loaded.
+ARG KEEP_TORCH=yes
 WORKDIR /build
-RUN python -m venv /opt/trackline
-ENV PATH=/opt/trackline/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+ENV PATH=/opt/trackline/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 \
+    TRACKLINE_CACHE_DIR=/data/cache
+RUN python -m venv /opt/trackline && mkdir -p /data/cache /data/jobs
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY models models
 COPY tracker tracker
@@ -15,25 +22,36 @@ COPY service service
 # torch first, from its own index alone, so that no other build of it can slip in.
 # A server has no screen: the headless build of OpenCV needs none of its libraries.
 RUN pip install --no-deps --index-url "${TORCH_INDEX}" \
-        "torch==$(sed -n 's/^torch==//p' constraints.txt)" \
-        "torchvision==$(sed -n 's/^torchvision==//p' constraints.txt)" \
-    && pip install -c constraints.txt . \
+        "$(grep ^torch== constraints.txt)" "$(grep ^torchvision== constraints.txt)" \
+    && pip install -c constraints.txt ".[postgresql]" \
     && pip uninstall --yes opencv-python \
     && pip install --no-deps \
         "opencv-python-headless==$(sed -n 's/^opencv-python==//p' constraints.txt)"
+# A network that has no export is served from its weights as they are.
+RUN set -e; for name in ${WEIGHTS}; do \
+        trackline models pull "$name"; \
+        trackline models export "$name" || echo "$name: no export"; \
+    done
+# What no server runs: the tables of Ultralytics' training runs, tests, headers, pip itself.
+RUN if [ "${KEEP_TORCH}" = no ]; then \
+        pip uninstall --yes torch torchvision ultralytics ultralytics-thop ultralytics-platform \
+            sympy mpmath networkx matplotlib fonttools contourpy kiwisolver; \
+    fi \
+    && pip uninstall --yes polars polars-runtime-32 pip \
+    && find /opt/trackline -type d \( -name tests -o -path "*/torch/test" -o -name include \) \
+        -prune -exec rm -rf {} +
 
 FROM ${PYTHON_IMAGE}
-RUN useradd --create-home --uid 10001 trackline \
-    && mkdir -p /data/cache /data/jobs && chown -R trackline /data
+RUN useradd --create-home --uid 10001 trackline
 COPY --from=build /opt/trackline /opt/trackline
+COPY --from=build --chown=10001:10001 /data /data
 ENV PATH=/opt/trackline/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     TRACKLINE_HOST=0.0.0.0 \
     TRACKLINE_CACHE_DIR=/data/cache \
     TRACKLINE_JOBS_DIR=/data/jobs
-USER trackline
+USER 10001
 WORKDIR /home/trackline
-VOLUME ["/data"]
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=120s \
