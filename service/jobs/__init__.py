@@ -20,7 +20,8 @@ from service.inference.registry import Models
 from service.jobs.feed import Feed
 from service.jobs.folder import INCOMING, JobFolder
 from service.jobs.run import JobRun, Means
-from service.jobs.store import ENDED, JobRecord, JobStore, Status
+from service.jobs.store import JobRecord, JobStore
+from service.schemas import ENDED, Status
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -121,6 +122,16 @@ class Jobs:
         if self._store is None:
             raise JobsUnavailable(NO_FOLDER)
         return self._store
+
+    @property
+    def queued(self) -> int:
+        """Jobs that wait."""
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        """Jobs that run."""
+        return len(self._running)
 
     def folder(self, job_id: str) -> JobFolder:
         """The folder of a job."""

@@ -19,7 +19,8 @@ from service.jobs.feed import Feed
 from service.jobs.folder import JobFolder
 from service.jobs.log import DetectionLog, LineLog
 from service.jobs.progress import Progress
-from service.jobs.store import JobRecord, JobStore, Status
+from service.jobs.store import JobRecord, JobStore
+from service.schemas import Status
 from service.settings import Settings
 from service.tracks import lines
 from service.tracks.backlog import PIECE

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from service.jobs import JobCancelled, Jobs
-from service.jobs.store import JobRecord, Status
+from service.jobs.store import JobRecord
+from service.schemas import Status
 from service.tracks import lines
 
 PIECE_BYTES = 256 * 1024

@@ -18,10 +18,10 @@ from service.jobs import Jobs
 from service.jobs.folder import JobFolder
 from service.jobs.intake import take_in
 from service.jobs.results import Kind, Results
-from service.jobs.store import JobRecord, JobStore, Status
+from service.jobs.store import JobRecord, JobStore
 from service.jobs.stream import JobLines
 from service.routes.track import VIDEO_BODY
-from service.schemas import REFUSALS
+from service.schemas import REFUSALS, Status
 from service.tracks import lines
 from service.tracks.query import NO_EMBEDDER, TrackQuery
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.jobs.store import JobStore, Status
+from service.jobs.store import JobStore
+from service.schemas import Status
 from tests.service.clips import clip, pieces
 from tests.service.gate import Gate
-from tests.service.jobs_client import VIDEOS, job_server, left_in, post, status, stream
+from tests.service.jobs_client import VIDEOS, job_server, left_in, post, status, store_of, stream
 from tests.service.test_track import TRACK, comparable, lines_of
 from tests.service.wire import Wire, wait_until
 
@@ -108,6 +109,9 @@ def test_a_full_queue_is_429_before_the_video_is_read(tmp_path: Path, gate: Gate
         first = post(http)
         wait_until(lambda: status(http, first)["status"] == "running")
         waiting = post(http)
+        measured = http.get("/metrics").text
+        assert 'trackline_jobs{status="queued"} 1.0' in measured
+        assert 'trackline_jobs{status="running"} 1.0' in measured
         refused = http.post(VIDEOS, content=clip("mp4", 5))
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
@@ -176,7 +180,7 @@ def test_jobs_that_ended_long_ago_go(tmp_path: Path) -> None:
     with job_server(tmp_path) as (http, _):
         old, young = post(http), post(http)
         assert stream(http, old)[-1]["type"] == stream(http, young)[-1]["type"] == "end"
-    store = JobStore.at(tmp_path / "jobs.sqlite")
+    store = store_of(tmp_path)
     store.update(old, finished=0.0)
     store.close()
     with job_server(tmp_path):
@@ -218,7 +222,7 @@ def test_shutting_down_leaves_a_running_job_to_the_next_start(tmp_path: Path, ga
             assert json.loads(next(lines))["code"] == "shutting_down"
         assert http.post(VIDEOS, content=clip("mp4", 5)).status_code == 503
         gate.open()
-    store = JobStore.at(tmp_path / "jobs.sqlite")
+    store = store_of(tmp_path)
     record = store.find(job_id)
     store.close()
     assert record is not None

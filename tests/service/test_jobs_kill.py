@@ -15,10 +15,11 @@ import pytest
 
 from service.jobs.folder import JobFolder
 from service.jobs.log import LineLog, NotReproduced
-from service.jobs.store import JobRecord, JobStore, Status
+from service.jobs.store import JobRecord, JobStore
+from service.schemas import Status
 from tests.service.clips import clip
 from tests.service.gate import WAIT, until
-from tests.service.jobs_client import VIDEOS, job_server, left_in, post, status, stream
+from tests.service.jobs_client import VIDEOS, job_server, left_in, post, status, store_of, stream
 from tests.service.test_serve import address_of, process
 from tests.service.test_track import comparable
 
@@ -49,7 +50,7 @@ def killable(folder: Path) -> Iterator[tuple[httpx.Client, int, Any]]:
 
 def records(folder: Path) -> dict[str, JobRecord]:
     """What the database says."""
-    store = JobStore.at(folder / "jobs.sqlite")
+    store = store_of(folder)
     found = {record.id: record for record in store.all()}
     store.close()
     return found
@@ -137,7 +138,7 @@ def test_a_job_that_cannot_be_reproduced_fails_and_says_so(tmp_path: Path) -> No
     *committed, _ = path.read_bytes().splitlines(keepends=True)
     changed = b"".join(committed).replace(b'"track_id":2', b'"track_id":3')
     path.write_bytes(changed)
-    store = JobStore.at(tmp_path / "jobs.sqlite")
+    store = store_of(tmp_path)
     store.update(job_id, status=Status.RUNNING, length=len(changed))
     store.close()
     with job_server(tmp_path) as (http, _):
