@@ -98,6 +98,9 @@ def create_app(
     state.sessions = Sessions(settings.max_sessions)
     state.jobs = Jobs(settings, state.models, state.decoders)
     state.results = Results(state.decoders)
+    state.metrics.sessions.set_function(lambda: state.sessions.count)
+    state.metrics.jobs.labels("queued").set_function(lambda: state.jobs.queued)
+    state.metrics.jobs.labels("running").set_function(lambda: state.jobs.running)
     state.shutdown = Shutdown()
     grace = STREAM_GRACE * settings.shutdown_seconds
     state.shutdown.on_begin(lambda: state.sessions.shut_down(grace))

@@ -32,6 +32,10 @@ class Metrics:
         Requests answered, by ``method``, ``route`` and ``status``.
     request_seconds : Histogram
         Seconds from the request's first byte to the answer's last, by ``route``.
+    sessions : Gauge
+        Videos and live connections that are followed.
+    jobs : Gauge
+        Jobs that wait or run, by ``status``.
     """
 
     def __init__(self) -> None:
@@ -85,6 +89,17 @@ class Metrics:
             "Seconds from the request's first byte to the answer's last.",
             ("route",),
             buckets=REQUEST_SECONDS,
+            registry=self.registry,
+        )
+        self.sessions = Gauge(
+            "trackline_sessions",
+            "Videos and live connections that are followed.",
+            registry=self.registry,
+        )
+        self.jobs = Gauge(
+            "trackline_jobs",
+            "Jobs that wait or run.",
+            ("status",),
             registry=self.registry,
         )
 

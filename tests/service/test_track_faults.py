@@ -236,6 +236,7 @@ def test_sessions_are_limited_and_say_when_to_come_back() -> None:
         with Wire(address, TRACK) as wire:
             wire.send(data[:500])
             wait_until(lambda: app.state.sessions.count == 1)
+            assert "trackline_sessions 1.0" in httpx.get(address + "/metrics").text
             refused = httpx.post(address + TRACK, content=data)
         assert refused.status_code == 429
         assert int(refused.headers["Retry-After"]) >= 1
