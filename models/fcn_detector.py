@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.detector import Detector
-from models.errors import InvalidInput
+from models.batch_detector import BatchDetector, PreparedImage
 from models.fcn_grid import decode_boxes
 from models.nms import batched_nms
-from models.preprocess import Letterbox, check_image
 from models.runtime import Runtime
 from models.types import Detections, DetectOptions, Image
-from models.yolo import PreparedImage
 
 _INPUT_STRIDE = 32
 """Sides of the input are multiples of the backbone's coarsest stride."""
@@ -30,7 +26,7 @@ class RawGrid(NamedTuple):
     boxes: NDArray[np.float32]
 
 
-class FcnDetector(Detector):
+class FcnDetector(BatchDetector):
     """An FCN network with what goes before and after it; a `models.detector.Detector`.
 
     The score of a detection is its objectness times the probability of its class.
@@ -60,6 +56,7 @@ class FcnDetector(Detector):
         stride: int = 16,
         imgsz: int = 640,
     ) -> None:
+        super().__init__(network)
         self.name = name
         self.names = names
         self.stride = stride
@@ -68,7 +65,6 @@ class FcnDetector(Detector):
         self.device = network.device
         self.slots = network.slots
         self.max_batch = network.max_batch
-        self._network = network
 
     def preprocess(self, image: Image, imgsz: int | None = None) -> PreparedImage:
         """Letterbox an image, padded to the stride alone. Any thread.
@@ -78,35 +74,12 @@ class FcnDetector(Detector):
         InvalidInput
             Not a uint8 image [H, W, 3], or an ``imgsz`` below 1.
         """
-        height, width, _ = check_image(image).shape
         side = self.imgsz if imgsz is None else imgsz
-        letterbox = Letterbox.fit((height, width), side, stride=_INPUT_STRIDE)
-        return PreparedImage(letterbox.apply(image), letterbox)
+        return PreparedImage.letterboxed(image, side, _INPUT_STRIDE)
 
-    def start(self, batch: Sequence[PreparedImage]) -> Future[list[RawGrid]]:
-        """Begin the forward of images of one input size. The owner's thread alone.
-
-        Raises
-        ------
-        InvalidInput
-            No image, or inputs of several sizes.
-        """
-        keys = {prepared.key for prepared in batch}
-        if len(keys) != 1:
-            raise InvalidInput(f"batch: expected images of one input size, got {sorted(keys)}")
-        answer: Future[list[RawGrid]] = Future()
-
-        def finish(outputs: Future[list[NDArray[Any]]]) -> None:
-            try:
-                answer.set_result(
-                    [RawGrid(*heads) for heads in zip(*outputs.result(), strict=True)]
-                )
-            except Exception as error:  # whatever failed belongs to the one who waits
-                answer.set_exception(error)
-
-        pixels = np.stack([prepared.data for prepared in batch])
-        self._network.start(pixels).add_done_callback(finish)
-        return answer
+    def rows(self, answer: list[NDArray[Any]], count: int) -> list[RawGrid]:
+        """What the heads say of each image of a batch."""
+        return [RawGrid(*heads) for heads in zip(*answer, strict=True)]
 
     def postprocess(
         self, raw: RawGrid, prepared: PreparedImage, options: DetectOptions
@@ -127,10 +100,6 @@ class FcnDetector(Detector):
         kept = batched_nms(boxes, scores, groups, options.iou)[: options.max_det]
         found = prepared.letterbox.to_image(boxes[kept])
         return Detections(found, scores[kept], classes[kept], self.names)
-
-    def close(self) -> None:
-        """Give back the memory of the network. The detector cannot be used afterwards."""
-        self._network.close()
 
 
 def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:

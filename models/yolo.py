@@ -6,45 +6,23 @@ CPU, so its detections never depend on what else is in flight.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models import catalog
-from models.detector import Detector
-from models.errors import InvalidInput
+from models.batch_detector import BatchDetector, PreparedImage
 from models.masks import ObjectMask, object_masks
 from models.nms import batched_nms
-from models.preprocess import Letterbox, check_image
 from models.runtime import Runtime, check_settings, choose_runtime, load_runtime
 from models.types import Detections, DetectOptions, Image
 from models.yolo_export import exported
 from models.yolo_head import Candidates, HeadSpec, RawHead, candidates
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedImage:
-    """The network's input for one image, and how the image lies in it."""
-
-    data: Image
-    letterbox: Letterbox
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """Height and width of the input."""
-        return self.letterbox.input_size
-
-    @property
-    def pixels(self) -> int:
-        """Size of the input, height times width."""
-        return self.key[0] * self.key[1]
-
-
-class YoloDetector(Detector):
+class YoloDetector(BatchDetector):
     """A YOLO network with what goes before and after it; a `models.detector.Detector`.
 
     Parameters
@@ -62,6 +40,7 @@ class YoloDetector(Detector):
     def __init__(
         self, name: str, spec: HeadSpec, network: Runtime, *, thinned: bool = False
     ) -> None:
+        super().__init__(network)
         self.name = name
         self.spec = spec
         self.names = spec.names
@@ -73,7 +52,6 @@ class YoloDetector(Detector):
         self.max_batch = network.max_batch
         masks = ("coefficients", "prototypes") if spec.task == "segment" else ()
         self._outputs = ("features", "logits", *masks, *(("anchors",) if thinned else ()))
-        self._network = network
 
     def preprocess(self, image: Image, imgsz: int | None = None) -> PreparedImage:
         """Letterbox an image, padded to the stride alone. Any thread.
@@ -83,37 +61,15 @@ class YoloDetector(Detector):
         InvalidInput
             Not a uint8 image [H, W, 3], or an ``imgsz`` below 1.
         """
-        height, width, _ = check_image(image).shape
         side = self.imgsz if imgsz is None else imgsz
-        letterbox = Letterbox.fit((height, width), side, stride=max(self.spec.strides))
-        return PreparedImage(letterbox.apply(image), letterbox)
+        return PreparedImage.letterboxed(image, side, max(self.spec.strides))
 
-    def start(self, batch: Sequence[PreparedImage]) -> Future[list[RawHead]]:
-        """Begin the forward of images of one input size. The owner's thread alone.
-
-        Raises
-        ------
-        InvalidInput
-            No image, or inputs of several sizes.
-        """
-        keys = {prepared.key for prepared in batch}
-        if len(keys) != 1:
-            raise InvalidInput(f"batch: expected images of one input size, got {sorted(keys)}")
-        answer: Future[list[RawHead]] = Future()
-        answer.set_running_or_notify_cancel()  # from here on it cannot be cancelled
-        count = len(batch)
-
-        def finish(outputs: Future[list[NDArray[Any]]]) -> None:
-            try:
-                arrays = dict(zip(self._outputs, outputs.result(), strict=True))
-                answer.set_result([_row(arrays, row) for row in range(count)])
-            except Exception as error:  # whatever failed belongs to the one who waits
-                answer.set_exception(error)
-
-        images = [prepared.data for prepared in batch]
-        pixels = images[0][None] if count == 1 else np.stack(images)
-        self._network.start(pixels).add_done_callback(finish)
-        return answer
+    def rows(self, answer: list[NDArray[Any]], count: int) -> list[RawHead]:
+        """What the head says of each image of a batch."""
+        arrays = dict(zip(self._outputs, answer, strict=True))
+        return [
+            RawHead(**{name: array[row] for name, array in arrays.items()}) for row in range(count)
+        ]
 
     def postprocess(
         self, raw: RawHead, prepared: PreparedImage, options: DetectOptions
@@ -149,10 +105,6 @@ class YoloDetector(Detector):
         kept = batched_nms(found.boxes, found.scores, classes, options.iou)
         return found.take(kept[: options.max_det])
 
-    def close(self) -> None:
-        """Give back the memory of the network. The detector cannot be used afterwards."""
-        self._network.close()
-
 
 def load_yolo(
     name: str,
@@ -185,8 +137,3 @@ def _load_torch(name: str, device: str, threads: int | None, precision: str) -> 
     return YoloDetector(
         name, network.spec, TorchRuntime(network, threads=threads, precision=precision)
     )
-
-
-def _row(arrays: Mapping[str, NDArray[Any]], row: int) -> RawHead:
-    """The answer of one image of a batch."""
-    return RawHead(**{name: array[row] for name, array in arrays.items()})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from models import catalog
+from models.batch_detector import BatchDetector, PreparedImage
 from models.box_masks import box_mask
-from models.detector import Detector
 from models.errors import InvalidInput, RuntimeUnavailable
 from models.nms import batched_nms
 from models.preprocess import Letterbox, check_image
@@ -25,25 +24,7 @@ from models.zoo_network import InputSize, RawObjects, ZooNetwork
 _CUDA_BATCH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class ResizedImage:
-    """The network's input for one image, float32 [H, W, 3], and how the image lies in it."""
-
-    data: NDArray[np.float32]
-    letterbox: Letterbox
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """Height and width of the input."""
-        return self.letterbox.input_size
-
-    @property
-    def pixels(self) -> int:
-        """Size of the input, height times width."""
-        return self.key[0] * self.key[1]
-
-
-class ZooDetector(Detector):
+class ZooDetector(BatchDetector):
     """One of TorchVision's networks with what goes before and after it; a `Detector`.
 
     Its own suppression is as wide as `models.zoo_network.WIDEST_IOU`; an ``iou`` above that
@@ -75,6 +56,7 @@ class ZooDetector(Detector):
         task: str = "detect",
         device: str = "cpu",
     ) -> None:
+        super().__init__(network)
         self.name = name
         self.names: Mapping[int, str] = dict(enumerate(classes))
         self.task = task
@@ -83,9 +65,8 @@ class ZooDetector(Detector):
         self.imgsz = self.size.longer if self.size.fixed is None else self.size.fixed[0]
         self.max_batch = 1 if device == "cpu" else _CUDA_BATCH
         self._ids = class_of_label(classes)
-        self._network = network
 
-    def preprocess(self, image: Image, imgsz: int | None = None) -> ResizedImage:
+    def preprocess(self, image: Image, imgsz: int | None = None) -> PreparedImage:
         """Resize an image as the network was trained. Any thread.
 
         Parameters
@@ -107,7 +88,7 @@ class ZooDetector(Detector):
         data = image.astype(np.float32)
         if inner != (height, width):
             data = cv2.resize(data, inner[::-1], interpolation=cv2.INTER_LINEAR)
-        return ResizedImage(data, Letterbox((height, width), inner, inner, 0, 0))
+        return PreparedImage(data, Letterbox((height, width), inner, inner, 0, 0))
 
     def _inner(self, image: tuple[int, int], imgsz: int) -> tuple[int, int]:
         """Height and width of the input for an image of this height and width."""
@@ -122,26 +103,12 @@ class ZooDetector(Detector):
         scale = min(shorter / min(image), longer / max(image))
         return max(int(image[0] * scale), 1), max(int(image[1] * scale), 1)
 
-    def start(self, batch: Sequence[ResizedImage]) -> Future[list[RawObjects]]:
-        """Run images of one input size; the future is finished. The owner's thread alone.
-
-        Raises
-        ------
-        InvalidInput
-            No image, or inputs of several sizes.
-        """
-        keys = {prepared.key for prepared in batch}
-        if len(keys) != 1:
-            raise InvalidInput(f"batch: expected images of one input size, got {sorted(keys)}")
-        answer: Future[list[RawObjects]] = Future()
-        try:
-            answer.set_result(self._network([prepared.data for prepared in batch]))
-        except Exception as error:  # whatever failed belongs to the one who waits
-            answer.set_exception(error)
+    def rows(self, answer: list[RawObjects], count: int) -> list[RawObjects]:
+        """The network answers image by image."""
         return answer
 
     def postprocess(
-        self, raw: RawObjects, prepared: ResizedImage, options: DetectOptions
+        self, raw: RawObjects, prepared: PreparedImage, options: DetectOptions
     ) -> Detections:
         """Read the detections of one image from the network's answer. Any thread.
 
@@ -163,10 +130,6 @@ class ZooDetector(Detector):
         masks = [box_mask(*pair, size) for pair in zip(raw.masks[rows], boxes, strict=True)]
         seen = [row for row, mask in enumerate(masks) if mask.inside.any()]
         return replace(found[seen], segments=tuple(masks[row].outline() for row in seen))
-
-    def close(self) -> None:
-        """Give back the memory of the network. The detector cannot be used afterwards."""
-        self._network.close()
 
 
 def load_zoo(

@@ -7,6 +7,7 @@ built with the lowest score and the widest suppression that can be asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -144,18 +145,26 @@ class ZooNetwork:
         self._model: nn.Module | None = model.eval().requires_grad_(False).to(device)
         self._device = device
 
-    def __call__(self, images: Sequence[NDArray[np.float32]]) -> list[RawObjects]:
-        """The objects of pictures [H, W, 3] of one size, BGR from 0 to 255."""
+    def start(self, batch: NDArray[np.float32]) -> Future[list[RawObjects]]:
+        """The objects of each picture of a batch [N, H, W, 3], BGR from 0 to 255; finished."""
+        answer: Future[list[RawObjects]] = Future()
+        try:
+            answer.set_result(self._run(batch))
+        except Exception as error:  # whatever failed belongs to the one who waits
+            answer.set_exception(error)
+        return answer
+
+    def _run(self, batch: NDArray[np.float32]) -> list[RawObjects]:
         if self._model is None:
             raise ModelError("this network has been closed")
-        pixels = torch.from_numpy(np.stack(images)).to(self._device)
+        pixels = torch.from_numpy(batch).to(self._device)
         pictures = list(pixels.flip(-1).permute(0, 3, 1, 2).contiguous() / 255)
         try:
             with torch.inference_mode():
                 return [_raw(found) for found in self._model(pictures)]
         except RuntimeError as error:
             raise ModelError(
-                f"torch cannot run {len(images)} pictures of {list(images[0].shape)}: {error}"
+                f"torch cannot run {len(batch)} pictures of {list(batch.shape[1:])}: {error}"
             ) from error
 
     def close(self) -> None:
