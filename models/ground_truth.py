@@ -12,13 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.average_precision import Truth
 from models.errors import InvalidInput
 from models.types import class_ids
+
+Outline: TypeAlias = tuple[NDArray[np.float64], ...]
+"""The polygons of one object, float64 [P, 2] each, x and y in pixels; none where only its box is
+known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,8 @@ class Picture:
         In pixels, the right way up.
     truth : Truth
         What is in it.
+    outlines : tuple of Outline
+        Of each object of the truth, in its order.
     """
 
     path: Path
@@ -42,6 +51,7 @@ class Picture:
     width: int
     height: int
     truth: Truth
+    outlines: tuple[Outline, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,5 +119,7 @@ def _only(picture: Picture, kept: list[int]) -> Picture:
     truth = picture.truth
     rows = np.isin(truth.classes, kept)
     return replace(
-        picture, truth=Truth(truth.boxes[rows], truth.classes[rows], truth.ignored[rows])
+        picture,
+        truth=Truth(truth.boxes[rows], truth.classes[rows], truth.ignored[rows]),
+        outlines=tuple(compress(picture.outlines, rows)),
     )

@@ -1,6 +1,7 @@
 """COCO's JSON: labelled images, and files of results.
 
-Boxes there are x, y, width and height in pixels. The format: https://cocodataset.org/#format-data
+Boxes there are x, y, width and height in pixels, outlines lists of x, y, x, y, …; masks coded by
+runs are passed over, of such objects the box alone is known. The format: https://cocodataset.org/#format-data
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from models.average_precision import Truth
 from models.errors import InvalidInput
-from models.ground_truth import GroundTruth, Picture
+from models.ground_truth import GroundTruth, Outline, Picture
 from models.types import Detections
 
 T = TypeVar("T")
@@ -39,19 +40,21 @@ def read_coco(path: Path, images: Path | None = None) -> GroundTruth:
     entries = _each(path, data, "images", _image)
     known = {key for key, *_ in entries}
     objects: dict[int, list[tuple[list[float], int, bool]]] = defaultdict(list)
+    outlines: dict[int, list[Outline]] = defaultdict(list)
     annotations = _each(path, data, "annotations", _annotation)
-    for number, (image, box, class_id, crowd) in enumerate(annotations):
+    for number, (image, box, class_id, crowd, outline) in enumerate(annotations):
         if image not in known or class_id not in names:
             raise InvalidInput(
                 f"{path}, annotations[{number}]: an image and a category of this file expected, "
                 f"got image_id {image} and category_id {class_id}"
             )
         objects[image].append((box, class_id, crowd))
+        outlines[image].append(outline)
     folder = images or _folder(path, [name for _, name, *_ in entries])
     return GroundTruth(
         names,
         tuple(
-            Picture(folder / name, key, width, height, _truth(objects[key]))
+            Picture(folder / name, key, width, height, _truth(objects[key]), tuple(outlines[key]))
             for key, name, width, height in entries
         ),
     )
@@ -124,13 +127,23 @@ def _image(row: dict[str, Any]) -> tuple[int, str, int, int]:
     return int(row["id"]), str(row["file_name"]), int(row["width"]), int(row["height"])
 
 
-def _annotation(row: dict[str, Any]) -> tuple[int, list[float], int, bool]:
+def _annotation(row: dict[str, Any]) -> tuple[int, list[float], int, bool, Outline]:
     return (
         int(row["image_id"]),
         _box(row["bbox"]),
         int(row["category_id"]),
         bool(row.get("iscrowd", 0)),
+        _outline(row.get("segmentation")),
     )
+
+
+def _outline(polygons: Any) -> Outline:
+    if not isinstance(polygons, list):
+        return ()
+    outline = tuple(np.array(polygon, np.float64).reshape(-1, 2) for polygon in polygons)
+    if not all(len(polygon) > 2 and np.isfinite(polygon).all() for polygon in outline):
+        raise ValueError("segmentation: polygons of at least three finite corners expected")
+    return outline
 
 
 def _result(row: dict[str, Any]) -> tuple[str, list[float], int, float]:

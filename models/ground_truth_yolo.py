@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from models.average_precision import Truth
 from models.errors import InvalidInput
-from models.ground_truth import GroundTruth, Picture
+from models.ground_truth import GroundTruth, Outline, Picture
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 ORIENTATION = 0x0112
@@ -105,22 +106,24 @@ def _labels(picture: Path) -> Path:
 
 def _read(picture: Path, labels: Path, names: Mapping[int, str]) -> Picture:
     width, height = _size(picture)
-    rows = []
+    size = np.array([width, height], np.float64)
+    boxes, classes, outlines = [], [], []
     if labels.is_file():
         for number, line in enumerate(_text(labels).splitlines(), 1):
             if line.strip():
                 try:
-                    rows.append(_row(line, names))
+                    class_id, box, outline = _row(line, names)
                 except ValueError as error:
                     raise InvalidInput(f"{labels}, line {number}: {error}") from error
-    table = np.array(rows, np.float64).reshape(-1, 5)
-    boxes = table[:, 1:] * [width, height, width, height]
-    truth = Truth(boxes, table[:, 0].astype(np.int32))
-    return Picture(picture, picture.stem, width, height, truth)
+                boxes.append((box * size).reshape(4))
+                classes.append(class_id)
+                outlines.append(tuple(corners * size for corners in outline))
+    truth = Truth(np.array(boxes, np.float64), np.array(classes, np.int32))
+    return Picture(picture, picture.stem, width, height, truth, tuple(outlines))
 
 
-def _row(line: str, names: Mapping[int, str]) -> list[float]:
-    """Class id and corners, as shares, of a line."""
+def _row(line: str, names: Mapping[int, str]) -> tuple[int, NDArray[np.float64], Outline]:
+    """Class id, corners [2, 2] of the box and the outline of a line, as shares."""
     class_id, *numbers = map(float, line.split())
     if class_id not in names:
         raise ValueError(f"class {class_id:g} has no name; there are {len(names)} names")
@@ -131,11 +134,11 @@ def _row(line: str, names: Mapping[int, str]) -> list[float]:
         )
     if not all(0 <= value <= 1 for value in numbers):
         raise ValueError("shares of the picture's size, from 0 to 1, expected")
-    if len(numbers) == 4:
-        x, y, width, height = numbers
-        return [class_id, x - width / 2, y - height / 2, x + width / 2, y + height / 2]
-    across, down = numbers[::2], numbers[1::2]
-    return [class_id, min(across), min(down), max(across), max(down)]
+    pairs = np.array(numbers, np.float64).reshape(-1, 2)
+    if len(pairs) == 2:
+        middle, half = pairs[0], pairs[1] / 2
+        return int(class_id), np.stack([middle - half, middle + half]), ()
+    return int(class_id), np.stack([pairs.min(axis=0), pairs.max(axis=0)]), (pairs,)
 
 
 def _text(path: Path) -> str:

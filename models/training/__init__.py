@@ -1,0 +1,1 @@
+"""Training of the fully convolutional networks: data, augmentation, the loop, what it keeps."""

@@ -1,0 +1,85 @@
+"""The data sets of a training run: which part is learnt, and which is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.errors import InvalidInput
+from models.ground_truth import GroundTruth, read_ground_truth
+
+
+def read_data(
+    data: Sequence[Path], val: Sequence[Path] = ()
+) -> tuple[list[GroundTruth], GroundTruth]:
+    """What is learnt, a data set each, and what is measured, all in one.
+
+    Parameters
+    ----------
+    data : sequence of Path
+        Folders in the form of YOLO, files ``data.yaml``, COCO files, or folders that hold COCO
+        files with ``train`` and ``val`` in their names.
+    val : sequence of Path
+        The same; what is measured. If empty, the ``val`` part of each of ``data`` that has one.
+
+    Raises
+    ------
+    InvalidInput
+        A data set cannot be read, their classes differ, or there is nothing to be measured.
+    """
+    learnt = [_part(path, "train") for path in data]
+    measured = [_part(path, "val") for path in val or data if val or _has_val(path)]
+    if not measured:
+        raise InvalidInput(
+            f"{', '.join(map(str, data))}: no part val to be measured after each epoch; "
+            "name a data set for it with --val"
+        )
+    names = learnt[0].names
+    for path, truth in zip((*data, *(val or data)), (*learnt, *measured), strict=False):
+        if dict(truth.names) != dict(names):
+            raise InvalidInput(
+                f"{path}: the classes of the first data set expected, {dict(names)}, "
+                f"got {dict(truth.names)}"
+            )
+    return learnt, GroundTruth(names, tuple(row for truth in measured for row in truth.pictures))
+
+
+def _part(path: Path, part: str) -> GroundTruth:
+    coco = _coco(path, part)
+    if coco is None:
+        return read_ground_truth(path, split=part)
+    return read_ground_truth(coco, images=_pictures(path, coco))
+
+
+def _has_val(path: Path) -> bool:
+    """Whether a data set says itself what is to be measured."""
+    if path.suffix == ".json":
+        return False
+    if _coco(path, "train") is not None:
+        return _coco(path, "val") is not None
+    described = path / "data.yaml" if path.is_dir() else path
+    if not described.is_file():
+        return (path / "images" / "val").is_dir()
+    import yaml
+
+    return "val" in (yaml.safe_load(described.read_text(encoding="utf-8")) or {})
+
+
+def _coco(path: Path, part: str) -> Path | None:
+    """The COCO file of a part, where a data set has that form."""
+    if path.suffix == ".json":
+        return path
+    if not path.is_dir() or (path / "data.yaml").is_file():
+        return None
+    places = (path, path / "annotations")
+    found = [file for place in places for file in sorted(place.glob(f"*{part}*.json"))]
+    return found[0] if found else None
+
+
+def _pictures(path: Path, coco: Path) -> Path | None:
+    """The folder of a COCO file's pictures, where it is not the one that the reader looks in."""
+    if coco.parent.name != "annotations":
+        return None
+    name = coco.stem.removeprefix("instances_")
+    places = (path / name, path / "images" / name, path / "images")
+    return next((place for place in places if place.is_dir()), path)
