@@ -6,11 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Mount
@@ -24,6 +23,7 @@ from service.http.context import RequestContext
 from service.http.lifecycle import Shutdown
 from service.http.limits import Admission, BodyLimit
 from service.http.metrics import Metrics
+from service.http.openapi import describe, name_of
 from service.http.responses import refusal, refusal_for
 from service.inference.registry import Models
 from service.jobs import Jobs
@@ -33,6 +33,7 @@ from service.pictures.segmentation import Segmenters
 from service.routes import (
     deepstack,
     detect,
+    docs,
     health,
     info,
     live,
@@ -42,7 +43,6 @@ from service.routes import (
     track,
     videos,
 )
-from service.schemas import ANY_REFUSAL, ProblemDocument
 from service.settings import Settings
 from service.tracks.sessions import Sessions
 
@@ -53,15 +53,7 @@ log = logging.getLogger(__name__)
 
 HTTP_CODES = {404: "not-found", 405: "method-not-allowed", 400: "bad-request"}
 STREAM_GRACE = 0.8  # of the time to shut down, in which running streams may end by themselves
-KEY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer"},
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-DESCRIPTION = """Finds objects in images and follows them through video.
-
-Errors are problem documents (RFC 9457). Where the server has keys, send one as
-`Authorization: Bearer KEY` or `X-API-Key: KEY`."""
 
 
 def create_app(
@@ -80,12 +72,11 @@ def create_app(
     app = FastAPI(
         title="Trackline",
         version=info.VERSION,
-        description=DESCRIPTION,
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=ANY_REFUSAL,
+        generate_unique_id_function=name_of,
     )
     state = app.state
     state.settings = settings
@@ -111,7 +102,7 @@ def create_app(
     app.add_exception_handler(TracklineError, _on_our_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     return app
 
 
@@ -142,6 +133,8 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(live.router)
     app.include_router(health.health)
     app.include_router(pages.router)
+    app.include_router(docs.router)
+    app.mount(docs.ASSETS, docs.assets())
     app.mount("/web", StaticFiles(directory=pages.WEB), name="web")
 
 
@@ -205,17 +198,3 @@ def _methods_of(request: Request) -> list[str]:
         )
     ]
     return taken or ["GET", "HEAD"]  # of the files of the page
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """The schema, with the problem document that routes refer to, and the forms of a key."""
-    if app.openapi_schema is None:
-        schema = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        components = schema.setdefault("components", {})
-        components.setdefault("schemas", {})["Problem"] = ProblemDocument.model_json_schema()
-        components["securitySchemes"] = KEY_SCHEMES
-        schema["security"] = [{}, *({name: []} for name in KEY_SCHEMES)]
-        app.openapi_schema = schema
-    return app.openapi_schema

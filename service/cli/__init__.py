@@ -19,7 +19,7 @@ app = typer.Typer(
 
 # Each of these modules defines register(app), which adds its command or group of commands and
 # imports what it needs when the command runs, so that --help stays quick.
-COMMANDS = ("serve", "detect", "track", "models", "evaluate", "train", "label", "bench")
+COMMANDS = ("serve", "detect", "track", "models", "evaluate", "train", "label", "bench", "openapi")
 
 for _module in COMMANDS:
     import_module(f"service.cli.{_module}").register(app)

@@ -9,10 +9,12 @@ from fastapi import APIRouter, Request
 
 from models.errors import InvalidInput
 from service.http.limits import while_connected
+from service.http.openapi import BINARY, answer
 from service.http.parameters import DetectQuery
+from service.http.refusals import refusals
 from service.http.responses import Json
 from service.pictures.detection import Finder, read_form
-from service.schemas import REFUSALS, DeepStackAnswer
+from service.schemas import DeepStackAnswer
 
 router = APIRouter(tags=["pictures"])
 
@@ -26,12 +28,13 @@ _FORM: dict[str, Any] = {
                     "type": "object",
                     "required": ["image"],
                     "properties": {
-                        "image": {"type": "string", "format": "binary"},
+                        "image": BINARY["schema"],
                         "min_confidence": {
                             "type": "number",
                             "minimum": 0,
                             "maximum": 1,
                             "default": DEFAULT_CONFIDENCE,
+                            "description": "Least confidence of an object.",
                         },
                     },
                 }
@@ -43,8 +46,12 @@ _FORM: dict[str, Any] = {
 
 @router.post(
     "/v1/vision/detection",
+    summary="Find the objects of a picture, as DeepStack does",
     response_model=DeepStackAnswer,
-    responses=REFUSALS,
+    responses={
+        **answer("DeepStack"),
+        **refusals(400, 401, 408, 413, 415, 422, 429, 500, 503),
+    },
     openapi_extra=_FORM,
 )
 async def detection(request: Request) -> Json:

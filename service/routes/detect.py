@@ -9,37 +9,52 @@ from fastapi import APIRouter, Query, Request, Response
 from models.errors import InvalidInput
 from service.drawing.render import draw_detections
 from service.http.limits import while_connected
+from service.http.openapi import BINARY, shown
 from service.http.parameters import ImageQuery
+from service.http.refusals import PICTURE, refusals
 from service.http.responses import Json
 from service.pictures.detection import Finder, Found, read_pictures
-from service.schemas import REFUSALS, Detected, DetectedSeveral
+from service.schemas import Detected, DetectedSeveral
 
 router = APIRouter(tags=["pictures"])
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-IMAGE_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            **{f"image/{kind}": _BINARY for kind in ("jpeg", "png", "webp", "bmp")},
-            "application/octet-stream": _BINARY,
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {"image": {"type": "array", "items": _BINARY["schema"]}},
-                }
+
+def image_body(image: dict[str, Any]) -> dict[str, Any]:
+    """How a body with pictures is described; ``image`` is the schema of the part of a form."""
+    return {
+        "requestBody": {
+            "required": True,
+            "description": "A JPEG, PNG, WebP or BMP as the body, or as `image` in a form.",
+            "content": {
+                **{f"image/{kind}": BINARY for kind in ("jpeg", "png", "webp", "bmp")},
+                "application/octet-stream": BINARY,
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["image"],
+                        "properties": {"image": image},
+                    }
+                },
             },
-        },
+        }
     }
-}
+
+
+_SEVERAL = {"type": "array", "items": BINARY["schema"], "minItems": 1}
 
 
 @router.post(
     "/v1/detect",
+    summary="Find the objects of pictures",
     response_model=Detected | DetectedSeveral,
-    responses={**REFUSALS, 200: {"content": {"image/jpeg": _BINARY}}},
-    openapi_extra=IMAGE_BODY,
+    responses={
+        200: {
+            "description": "The objects; or the picture with them drawn, for `format=image`.",
+            "content": {"application/json": shown("Detected"), "image/jpeg": BINARY},
+        },
+        **refusals(*PICTURE),
+    },
+    openapi_extra=image_body(_SEVERAL),
 )
 async def detect(request: Request, query: Annotated[ImageQuery, Query()]) -> Response:
     """Find the objects of a picture, sent as the body or as `image` in a form.

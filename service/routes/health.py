@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from service.http.openapi import OPEN, answer
+from service.http.refusals import refusals
 from service.http.responses import Json, refusal
 from service.inference.batching import State
 from service.inference.registry import Models, entry
 from service.routes.info import VERSION
+from service.routes.models import ModelName
+from service.schemas import Alive, ModelMetadata, ModelReady, Ready, ServerMetadata
 
 health = APIRouter(prefix="/v2", tags=["health"])
 metadata = APIRouter(prefix="/v2", tags=["health"])
 
 
-@health.get("/health/live")
+@health.get(
+    "/health/live", summary="Is the server there?", response_model=Alive, openapi_extra=OPEN
+)
 async def live() -> Json:
     """Say that the server answers."""
     return Json({"live": True})
 
 
-@health.get("/health/ready")
+@health.get(
+    "/health/ready",
+    summary="Does the server take work?",
+    response_model=Ready,
+    responses=refusals(503),
+    openapi_extra=OPEN,
+)
 async def ready(request: Request) -> Response:
     """Say whether at least one model has passed a forward and work is taken."""
     state = request.app.state
@@ -30,14 +42,24 @@ async def ready(request: Request) -> Response:
     return Json({"ready": True})
 
 
-@metadata.get("")
+@metadata.get(
+    "",
+    summary="Name and version of the server",
+    response_model=ServerMetadata,
+    responses=refusals(401),
+)
 async def server_metadata() -> Json:
     """Name the server."""
     return Json({"name": "trackline", "version": VERSION, "extensions": []})
 
 
-@metadata.get("/models/{name}")
-async def model_metadata(name: str) -> Json:
+@metadata.get(
+    "/models/{name}",
+    summary="Input and outputs of a model",
+    response_model=ModelMetadata,
+    responses={**answer("ModelMetadata"), **refusals(401, 404)},
+)
+async def model_metadata(name: ModelName) -> Json:
     """Describe a model's input and outputs."""
     entry(name)
     return Json(
@@ -55,8 +77,13 @@ async def model_metadata(name: str) -> Json:
     )
 
 
-@metadata.get("/models/{name}/ready")
-async def model_ready(request: Request, name: str) -> Response:
+@metadata.get(
+    "/models/{name}/ready",
+    summary="Does a model take work?",
+    response_model=ModelReady,
+    responses=refusals(401, 404, 503),
+)
+async def model_ready(request: Request, name: ModelName) -> Response:
     """Say whether a model takes work."""
     entry(name)
     models: Models = request.app.state.models

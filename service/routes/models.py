@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 
 from models import catalog
 from service.http.auth import require_admin
 from service.http.limits import while_connected
+from service.http.openapi import answer
+from service.http.refusals import refusals
 from service.http.responses import Json
 from service.inference.batching import Batcher, State
 from service.inference.registry import Models, entry, known
+from service.schemas import ModelEntry, ModelList
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
+ModelName = Annotated[str, Path(description="A detector of the catalogue.", examples=["yolo26n"])]
 
-@router.get("")
+
+@router.get(
+    "",
+    summary="List the catalogue",
+    response_model=ModelList,
+    responses={**answer("ModelList"), **refusals(401)},
+)
 async def list_models(request: Request) -> Json:
     """List the detectors of the catalogue, and which of them are loaded."""
     models: Models = request.app.state.models
@@ -32,15 +42,26 @@ async def list_models(request: Request) -> Json:
     )
 
 
-@router.get("/{name}")
-async def get_model(request: Request, name: str) -> Json:
+@router.get(
+    "/{name}",
+    summary="Describe a detector",
+    response_model=ModelEntry,
+    responses={**answer("Model"), **refusals(401, 404)},
+)
+async def get_model(request: Request, name: ModelName) -> Json:
     """Describe one detector."""
     models: Models = request.app.state.models
     return Json(describe(name, models.loaded().get(name)))
 
 
-@router.post("/{name}/load", dependencies=[Depends(require_admin)])
-async def load_model(request: Request, name: str) -> Json:
+@router.post(
+    "/{name}/load",
+    summary="Load a detector",
+    response_model=ModelEntry,
+    dependencies=[Depends(require_admin)],
+    responses={**answer("Model"), **refusals(401, 403, 404, 409, 500, 503)},
+)
+async def load_model(request: Request, name: ModelName) -> Json:
     """Load a detector and answer once it is ready; weights that are not here are fetched."""
     state = request.app.state
     state.shutdown.check()
@@ -50,8 +71,14 @@ async def load_model(request: Request, name: str) -> Json:
     return Json(describe(name, batcher))
 
 
-@router.post("/{name}/unload", dependencies=[Depends(require_admin)])
-async def unload_model(request: Request, name: str) -> Json:
+@router.post(
+    "/{name}/unload",
+    summary="Unload a detector",
+    response_model=ModelEntry,
+    dependencies=[Depends(require_admin)],
+    responses={**answer("Model"), **refusals(401, 403, 404, 409)},
+)
+async def unload_model(request: Request, name: ModelName) -> Json:
     """Unload a detector; what waits for it is refused."""
     await asyncio.to_thread(request.app.state.models.unload, name)
     return Json(describe(name, None))

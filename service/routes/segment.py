@@ -11,14 +11,14 @@ from pydantic import BaseModel, Field
 
 from models.errors import InvalidInput
 from service.http.limits import while_connected
+from service.http.openapi import BINARY, shown
+from service.http.refusals import PICTURE, refusals
 from service.http.responses import Json
 from service.pictures.detection import read_pictures
-from service.routes.detect import IMAGE_BODY
-from service.schemas import REFUSALS, SegmentedPicture
+from service.routes.detect import image_body
+from service.schemas import SegmentedPicture
 
 router = APIRouter(tags=["pictures"])
-
-_PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 
 
 class SegmentQuery(BaseModel):
@@ -38,9 +38,16 @@ class SegmentQuery(BaseModel):
 
 @router.post(
     "/v1/segment",
+    summary="Tell what each pixel of a picture belongs to",
     response_model=SegmentedPicture,
-    responses={**REFUSALS, 200: _PNG},
-    openapi_extra=IMAGE_BODY,
+    responses={
+        200: {
+            "description": "The classes and the mask; or the mask itself, for `format=image`.",
+            "content": {"application/json": shown("Segmented"), "image/png": BINARY},
+        },
+        **refusals(*PICTURE),
+    },
+    openapi_extra=image_body(BINARY["schema"]),
 )
 async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> Response:
     """Tell what each pixel of a picture belongs to, sent as the body or as `image` in a form.

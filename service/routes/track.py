@@ -12,28 +12,28 @@ from starlette.responses import Response
 
 from service.http.auth import require_key
 from service.http.multipart import boundary_of
+from service.http.openapi import BINARY, stream
+from service.http.refusals import VIDEO, refusals
 from service.inference.batching import Batcher
-from service.schemas import REFUSALS
 from service.settings import Settings
-from service.tracks.lines import EVENTS, NDJSON, Names
+from service.tracks.lines import Names
 from service.tracks.query import NO_EMBEDDER, TrackQuery
 from service.tracks.session import Session
 from service.tracks.stream import Engine, Plan, TrackStream
 
 router = APIRouter(tags=["tracks"], dependencies=[Depends(require_key)])
 
-_VIDEO = {"schema": {"type": "string", "format": "binary"}}
 VIDEO_BODY = {
     "required": True,
     "description": "A video: MP4, MOV, MKV, WebM, AVI, MPEG-TS, MJPEG or GIF.",
     "content": {
-        "application/octet-stream": _VIDEO,
-        "video/*": _VIDEO,
+        "application/octet-stream": BINARY,
+        "video/*": BINARY,
         "multipart/form-data": {
             "schema": {
                 "type": "object",
                 "required": ["video"],
-                "properties": {"video": {"type": "string", "format": "binary"}},
+                "properties": {"video": BINARY["schema"]},
             }
         },
     },
@@ -45,15 +45,12 @@ VIDEO_BODY = {
     summary="Follow the objects of a video",
     response_class=Response,
     responses={
-        200: {
-            "description": "One JSON object a line: a header, each frame in order, and an `end` or "
-            "`error`. As server-sent events where `Accept` asks for them. With `lines` or `zones`, "
-            "frames and `end` have `counts`.",
-            "content": {NDJSON: {}, EVENTS: {}},
-        },
-        **REFUSALS,
-        408: {**REFUSALS[400], "description": "The body stopped coming."},
-        507: {**REFUSALS[400], "description": "No room for a video that must be stored first."},
+        **stream(
+            "One JSON object a line: a header, each frame in order, and an `end` or `error`. As "
+            "server-sent events where `Accept` asks for them. With `lines` or `zones`, frames and "
+            "`end` have `counts`."
+        ),
+        **refusals(*VIDEO),
     },
     openapi_extra={"requestBody": VIDEO_BODY},
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -13,6 +13,8 @@ from starlette.responses import Response, StreamingResponse
 from service.errors import Conflict, NotFound
 from service.http.auth import require_key
 from service.http.multipart import boundary_of
+from service.http.openapi import BINARY, answer, shown, stream
+from service.http.refusals import VIDEO, refusals
 from service.http.responses import Json
 from service.jobs import Jobs
 from service.jobs.folder import JobFolder
@@ -21,25 +23,16 @@ from service.jobs.results import Kind, Results
 from service.jobs.store import JobRecord, JobStore
 from service.jobs.stream import JobLines
 from service.routes.track import VIDEO_BODY
-from service.schemas import REFUSALS, Status
+from service.schemas import Job, JobList, QueuedJob, Status, TrackDocument
 from service.tracks import lines
 from service.tracks.query import NO_EMBEDDER, TrackQuery
 
 router = APIRouter(prefix="/v1/videos", tags=["jobs"], dependencies=[Depends(require_key)])
 
 MOST_LISTED = 1000
-_UNKNOWN: dict[int | str, dict[str, Any]] = {
-    404: {**REFUSALS[404], "description": "No such job of this caller."}
-}
-_NOT_DONE: dict[int | str, dict[str, Any]] = {
-    409: {**REFUSALS[404], "description": "The job is not done."}
-}
-_STREAM: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The lines of `POST /v1/track`: those that are there, then those that come.",
-        "content": {lines.NDJSON: {}, lines.EVENTS: {}},
-    },
-}
+_NO_JOBS = {503: "The server keeps no jobs, or is shutting down."}
+_NO_JOB = _NO_JOBS | {404: "The caller has no such job."}
+_NOT_DONE = _NO_JOB | {409: "The job is not done."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +64,10 @@ class Wanted:
         return self.jobs.store, self.record, self.jobs.folder(self.record.id)
 
 
-def wanted(request: Request, job_id: str) -> Wanted:
+def wanted(
+    request: Request,
+    job_id: Annotated[str, Path(description="As `POST /v1/videos` gave it.")],
+) -> Wanted:
     """The job of a path; that of another caller is as unknown as one that never was.
 
     Raises
@@ -97,12 +93,14 @@ Refined = Annotated[
     "",
     status_code=202,
     summary="Follow the objects of a video in the background",
-    response_class=Response,
+    response_model=QueuedJob,
     responses={
-        202: {"description": "The job is queued.", "content": {"application/json": {}}},
-        **REFUSALS,
-        408: {**REFUSALS[400], "description": "The body stopped coming."},
-        507: {**REFUSALS[400], "description": "No room for the video."},
+        202: {
+            "description": "The job is queued.",
+            "content": {"application/json": shown("QueuedJob")},
+            "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}},
+        },
+        **refusals(*VIDEO),
     },
     openapi_extra={"requestBody": VIDEO_BODY},
 )
@@ -130,9 +128,15 @@ async def create(request: Request, query: Annotated[TrackQuery, Query()]) -> Res
     return Json(body, 202, {"Location": links["self"]})
 
 
-@router.get("", response_class=Response)
+@router.get(
+    "",
+    summary="List the caller's jobs",
+    response_model=JobList,
+    responses={**answer("JobList"), **refusals(401, 422, told=_NO_JOBS)},
+)
 def list_jobs(
-    request: Request, limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 100
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED, description="Most jobs.")] = 100,
 ) -> Response:
     """List the caller's jobs, the last one sent first."""
     jobs: Jobs = request.app.state.jobs
@@ -140,20 +144,39 @@ def list_jobs(
     return Json({"videos": [_described(record) for record in records]})
 
 
-@router.get("/{job_id}", response_class=Response, responses=_UNKNOWN)
+@router.get(
+    "/{job_id}",
+    summary="How far a job is",
+    response_model=Job,
+    responses={**answer("Job"), **refusals(401, told=_NO_JOB)},
+)
 def get_job(job: Named) -> Response:
     """How far a job is, or how it ended."""
     return Json(_described(job.record))
 
 
-@router.delete("/{job_id}", status_code=204, response_class=Response, responses=_UNKNOWN)
+@router.delete(
+    "/{job_id}",
+    summary="Cancel and remove a job",
+    status_code=204,
+    response_class=Response,
+    responses=refusals(401, told=_NO_JOB),
+)
 def delete_job(job: Named) -> Response:
     """Cancel a job and remove everything of it."""
     job.jobs.remove(job.record.id)
     return Response(status_code=204)
 
 
-@router.get("/{job_id}/tracks", response_class=Response, responses={**_STREAM, **_UNKNOWN})
+@router.get(
+    "/{job_id}/tracks",
+    summary="The track stream of a job",
+    response_class=Response,
+    responses={
+        **stream("The lines of `POST /v1/track`: those that are there, then those that come."),
+        **refusals(401, 422, told=_NO_JOB),
+    },
+)
 async def stream_tracks(
     request: Request,
     job: Named,
@@ -172,7 +195,7 @@ async def stream_tracks(
     )
 
 
-def _tracks_route(kind: Kind, media_type: str) -> None:
+def _tracks_route(kind: Kind, media_type: str, example: str, description: str) -> None:
     """Add the route of one form of finished tracks."""
 
     async def tracks(request: Request, job: Named, refined: Refined = False) -> Response:
@@ -180,25 +203,35 @@ def _tracks_route(kind: Kind, media_type: str) -> None:
         path = await results.tracks(*job.finished, kind, refined)
         return FileResponse(path, media_type=media_type, filename=f"{job.record.id}.{kind}")
 
+    shape = {"model": TrackDocument} if kind is Kind.JSON else {}
     router.add_api_route(
         f"/{{job_id}}/tracks.{kind}",
         tracks,
         summary=f"Finished tracks as {kind.upper()}",
+        description=description,
         name=f"tracks_{kind}",
         response_class=FileResponse,
-        responses={200: {"content": {media_type: {}}}, **_UNKNOWN, **_NOT_DONE},
+        responses={
+            200: answer(example, media_type)[200] | shape,
+            **refusals(401, 422, told=_NOT_DONE),
+        },
     )
 
 
-_tracks_route(Kind.MOT, "text/plain")
-_tracks_route(Kind.CSV, "text/csv")
-_tracks_route(Kind.JSON, "application/json")
+_tracks_route(
+    Kind.MOT, "text/plain", "Mot", "One row an object, as the MOTChallenge has it: frames from 1."
+)
+_tracks_route(Kind.CSV, "text/csv", "Csv", "One row an object, with the names of the columns.")
+_tracks_route(
+    Kind.JSON, "application/json", "Tracks", "`header`, `frames` and `end`, each as in the stream."
+)
 
 
 @router.get(
     "/{job_id}/annotated.mp4",
+    summary="The video with its tracks drawn",
     response_class=FileResponse,
-    responses={200: {"content": {"video/mp4": {}}}, **_UNKNOWN, **_NOT_DONE},
+    responses={200: {"content": {"video/mp4": BINARY}}, **refusals(401, told=_NOT_DONE)},
 )
 async def annotated(request: Request, job: Named) -> Response:
     """The video with boxes, IDs and trails; drawn when it is first asked for. Ranges are taken."""

@@ -14,6 +14,14 @@ from service.schemas.counts import (
     Visits,
     ZoneCounts,
 )
+from service.schemas.health import (
+    Alive,
+    ModelMetadata,
+    ModelReady,
+    Ready,
+    ServerMetadata,
+    Tensor,
+)
 from service.schemas.jobs import ENDED, Job, JobError, JobLinks, JobList, QueuedJob, Status
 from service.schemas.objects import (
     DECIMALS,
@@ -35,16 +43,15 @@ from service.schemas.pictures import (
     Size,
     Timing,
 )
-from service.schemas.problem import ANY_REFUSAL, REFUSALS, ProblemDocument
+from service.schemas.problem import ProblemDocument
 from service.schemas.server import Info, ModelEntry, ModelList, SegmenterEntry
-from service.schemas.tracks import LINE, End, Error, Frame, Header, Line
+from service.schemas.tracks import LINE, End, Error, Frame, Header, Line, TrackDocument
 
 __all__ = [
-    "ANY_REFUSAL",
     "DECIMALS",
     "ENDED",
     "LINE",
-    "REFUSALS",
+    "Alive",
     "Box",
     "Counts",
     "Crossing",
@@ -70,16 +77,22 @@ __all__ = [
     "LineCounts",
     "ModelEntry",
     "ModelList",
+    "ModelMetadata",
+    "ModelReady",
     "ProblemDocument",
     "QueuedJob",
+    "Ready",
     "SegmentTiming",
     "SegmentedClass",
     "SegmentedPicture",
     "SegmenterEntry",
     "Segments",
+    "ServerMetadata",
     "Size",
     "Status",
+    "Tensor",
     "Timing",
+    "TrackDocument",
     "TrackedObject",
     "Visit",
     "Visits",

@@ -64,6 +64,14 @@ class Error(Shape):
     frame: int = Field(description="The first frame that was not answered.")
 
 
+class TrackDocument(Shape):
+    """All lines of a finished stream in one object."""
+
+    header: Header
+    frames: list[Frame]
+    end: End
+
+
 Line = Annotated[Header | Frame | End | Error, Field(discriminator="type")]
 """Any line of a stream."""
 
