@@ -160,6 +160,7 @@ def detect_options(
 
 _FAMILIES = {
     "fake": "models.fake:load_fake",
+    "fcn": "models.fcn_detector:load_fcn_detector",
     "yolo": "models.yolo:load_yolo",
     "zoo": "models.zoo:load_zoo",
 }
@@ -209,6 +210,8 @@ def _family(name: str) -> str:
     if entry.task in ("detect", "segment"):
         if entry.network:
             return "zoo"
+        if entry.file.endswith(".safetensors"):
+            return "fcn"
         if entry.file.endswith(".pt"):
             return "yolo"
     raise UnknownName(f"{name!r} is no detector: its task is {entry.task}")

@@ -9,7 +9,6 @@ and boxes give the same rows whatever else runs.
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -19,15 +18,13 @@ from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
-import filelock
 import numpy as np
 import onnx
 from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models import catalog
 from models.embed_crops import cut_crops, unit_rows
-from models.errors import ModelError
+from models.exports import export_once
 from models.runtime import Runtime, check_settings, choose_runtime, load_runtime
 from models.types import Image
 
@@ -40,8 +37,6 @@ EXPORT_VERSION = 1
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
 """Of ImageNet's pixels: red, green, blue, 0 to 1."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +120,9 @@ def exported(name: str) -> Path:
     ModelError
         They are no such network, or the cache cannot be written.
     """
-    digest = catalog.entry(name).sha256[:16]
-    path = catalog.cache_dir() / "exports" / f"{name}-{digest}-v{EXPORT_VERSION}.onnx"
-    if path.is_file():
-        return path
-    weights = catalog.fetch(name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(path.with_name(f".{path.name}.lock")):
-            if not path.is_file():
-                _log.info("%s: exporting to ONNX, once: %s", name, path)
-                _write(RECIPES[name].export(weights), path)
-    except OSError as error:
-        raise ModelError(f"{name}: cannot export to {path} ({error})") from error
-    return path
+    return export_once(
+        name, EXPORT_VERSION, lambda weights, path: _write(RECIPES[name].export(weights), path)
+    )
 
 
 def _load(path: Path, runtime: str, threads: int | None, precision: str) -> Runtime:

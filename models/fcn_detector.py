@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from models.batch_detector import BatchDetector, PreparedImage
 from models.fcn_grid import decode_boxes
+from models.fcn_runtime import INPUT_STRIDE, load_fcn_runtime
 from models.nms import batched_nms
 from models.runtime import Runtime
 from models.types import Detections, DetectOptions, Image
-
-_INPUT_STRIDE = 32
-"""Sides of the input are multiples of the backbone's coarsest stride."""
 
 
 class RawGrid(NamedTuple):
@@ -75,7 +73,7 @@ class FcnDetector(BatchDetector):
             Not a uint8 image [H, W, 3], or an ``imgsz`` below 1.
         """
         side = self.imgsz if imgsz is None else imgsz
-        return PreparedImage.letterboxed(image, side, _INPUT_STRIDE)
+        return PreparedImage.letterboxed(image, side, INPUT_STRIDE)
 
     def rows(self, answer: list[NDArray[Any]], count: int) -> list[RawGrid]:
         """What the heads say of each image of a batch."""
@@ -100,6 +98,22 @@ class FcnDetector(BatchDetector):
         kept = batched_nms(boxes, scores, groups, options.iou)[: options.max_det]
         found = prepared.letterbox.to_image(boxes[kept])
         return Detections(found, scores[kept], classes[kept], self.names)
+
+
+def load_fcn_detector(
+    name: str,
+    *,
+    runtime: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "auto",
+) -> FcnDetector:
+    """The FCN detector of a catalogue name; see `models.detector.load_detector`."""
+    network, spec = load_fcn_runtime(
+        name, "detector", runtime=runtime, device=device, threads=threads, precision=precision
+    )
+    names = dict(enumerate(spec.names))
+    return FcnDetector(name, names, network, stride=spec.stride, imgsz=spec.imgsz)
 
 
 def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import PurePath
 from typing import Protocol
 
 import cv2
@@ -48,6 +49,10 @@ class Segmenter(Protocol):
         """Give back the memory of the network. The segmenter cannot be used afterwards."""
 
 
+_MODULES = {".tflite": "deeplab", ".safetensors": "fcn_segmenter"}
+"""What loads a file of weights, by its suffix."""
+
+
 def load_segmenter(
     name: str, runtime: str = "auto", device: str = "auto", threads: int | None = None
 ) -> Segmenter:
@@ -58,7 +63,8 @@ def load_segmenter(
     name : str
         A name in the catalogue whose task is ``semantic``.
     runtime, device, threads
-        As of `models.detector.load_detector`. Each network has one runtime; another is refused.
+        As of `models.detector.load_detector`. Published networks have one runtime, and another is
+        refused; trained FCNs have all.
 
     Raises
     ------
@@ -72,8 +78,8 @@ def load_segmenter(
     entry = catalog.entry(name)
     if entry.task != "semantic":
         raise UnknownName(f"{name!r} is no semantic segmenter: its task is {entry.task}")
-    module = "models.deeplab" if entry.file.endswith(".tflite") else "models.zoo_segmenter"
-    segmenter: Segmenter = import_module(module).load(
+    module = _MODULES.get(PurePath(entry.file).suffix, "zoo_segmenter")
+    segmenter: Segmenter = import_module(f"models.{module}").load(
         name, runtime=runtime, device=device, threads=threads
     )
     return segmenter

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
-import filelock
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from models import catalog
+from models.errors import ModelError
+from models.exports import export_once
 from models.yolo_head import HeadSpec
 
 EXPORT_VERSION = 3
@@ -25,42 +25,29 @@ _AXES = {
     "prototypes": {0: "batch", 2: "rows", 3: "columns"},
 }
 
-_log = logging.getLogger(__name__)
-
 
 def exported(name: str) -> tuple[Path, HeadSpec]:
     """The ONNX file of a catalogue name and how its answers are read; made if it is not there.
-
-    The file is keyed by the hash of the weights and the version of the export. With two processes
-    at once one exports and the other waits.
 
     Raises
     ------
     WeightsError
         The weights are not to be had.
     ModelError
-        They are no checkpoint of a YOLO detector.
+        They are no checkpoint of a YOLO detector, or the cache cannot be written.
     """
-    path = export_path(name)
-    if (spec := _read_spec(path)) is not None:
-        return path, spec
-    weights = catalog.fetch(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(path.with_name(f".{path.name}.lock")):
-        spec = _read_spec(path)
-        if spec is None:
-            _log.info("%s: exporting to ONNX, once: %s", name, path)
-            spec = _export(weights, path, end_to_end=catalog.entry(name).end_to_end)
+
+    def write(weights: Path, path: Path) -> None:
+        _export(weights, path, end_to_end=catalog.entry(name).end_to_end)
+
+    path = export_once(name, EXPORT_VERSION, write, lambda path: _read_spec(path) is not None)
+    spec = _read_spec(path)
+    if spec is None:
+        raise ModelError(f"{path}: was there, and is no export of {name} any more")
     return path, spec
 
 
-def export_path(name: str) -> Path:
-    """Where the exported network of a catalogue name is, or will be."""
-    digest = catalog.entry(name).sha256[:16]
-    return catalog.cache_dir() / "exports" / f"{name}-{digest}-v{EXPORT_VERSION}.onnx"
-
-
-def _export(weights: Path, path: Path, *, end_to_end: bool) -> HeadSpec:
+def _export(weights: Path, path: Path, *, end_to_end: bool) -> None:
     import torch
 
     from models.runtime.export import export_onnx
@@ -73,7 +60,6 @@ def _export(weights: Path, path: Path, *, end_to_end: bool) -> HeadSpec:
         count = len(network(example))
     axes = dict(list(_AXES.items())[: 1 + count])
     export_onnx(network, example, path, axes=axes, metadata={_SPEC: network.spec.to_json()})
-    return network.spec
 
 
 def _read_spec(path: Path) -> HeadSpec | None:

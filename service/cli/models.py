@@ -108,20 +108,24 @@ def _export(name: str) -> Path:
     from models import catalog
 
     entry = catalog.entry(name)
-    task = entry.task
-    if task not in ("detect", "segment", "embed"):
-        raise InvalidInput(f"{name}: expected a detector or an embedder, it is {task}")
+    fcn = entry.file.endswith(".safetensors")
+    if not fcn and entry.task not in ("detect", "segment", "embed"):
+        raise InvalidInput(f"{name}: expected a detector or an embedder, it is {entry.task}")
     if entry.network:
         raise InvalidInput(f"{name}: {entry.network} runs in torch alone, there is no export of it")
     with _progress_bar(name) as progress:
         catalog.fetch(name, progress)
-    if task == "embed":
-        from models.embed_network import exported
+    if fcn:
+        from models import fcn_runtime
 
-        return exported(name)
-    from models.yolo_export import exported as exported_yolo
+        return fcn_runtime.exported(name)
+    if entry.task == "embed":
+        from models import embed_network
 
-    return exported_yolo(name)[0]
+        return embed_network.exported(name)
+    from models import yolo_export
+
+    return yolo_export.exported(name)[0]
 
 
 def _describe(name: str) -> dict[str, Any]:

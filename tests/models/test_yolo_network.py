@@ -13,6 +13,7 @@ import torch
 
 from models import catalog, yolo_export
 from models.errors import ModelError
+from models.exports import export_path
 from models.runtime import load_runtime
 from models.types import DetectOptions
 from models.yolo_head import RawHead, candidates
@@ -157,7 +158,7 @@ def test_export_takes_any_size_and_batch_and_is_kept(catalogued: str) -> None:
 
 
 def test_damaged_export_is_made_again(catalogued: str) -> None:
-    path = yolo_export.export_path(catalogued)
+    path = export_path(catalogued, yolo_export.EXPORT_VERSION)
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half of a network")
     exported, spec = yolo_export.exported(catalogued)
