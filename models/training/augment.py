@@ -16,8 +16,10 @@ from models.preprocess import PADDING
 from models.training.samples import IGNORED, Sample
 from models.types import Image
 
-ZOOM = (0.5, 2.5)
-"""Least and greatest scale, relative to the whole picture fitting."""
+ZOOM = (0.4, 1.6)
+"""Least and greatest scale, relative to the one at which the network is to see a picture."""
+MOSAIC_ZOOM = 0.5
+"""Pictures of a mosaic are smaller by this."""
 SQUEEZE = 0.15
 """Greatest logarithm by which width and height are scaled apart."""
 VISIBLE = 0.3
@@ -29,7 +31,7 @@ _HUE, _SATURATION, _VALUE = 0.02, 0.6, 0.4
 _GREY, _BLUR = 0.05, 0.15
 
 
-def window(sample: Sample, size: tuple[int, int], rng: Generator) -> Sample:
+def window(sample: Sample, size: tuple[int, int], longer: float, rng: Generator) -> Sample:
     """A part of a sample at a random scale, mirrored every other time, in a canvas of a size.
 
     Parameters
@@ -38,12 +40,13 @@ def window(sample: Sample, size: tuple[int, int], rng: Generator) -> Sample:
         Of any size.
     size : (int, int)
         Height and width of the canvas; what the picture does not fill is grey.
+    longer : float
+        Pixels of the picture's longer side at a scale of 1.
     rng : Generator
         Decides.
     """
     rows, columns = sample.labels.shape
-    fit = min(size[0] / rows, size[1] / columns)
-    zoom = fit * np.exp(rng.uniform(*np.log(ZOOM)))
+    zoom = longer / max(rows, columns) * np.exp(rng.uniform(*np.log(ZOOM)))
     squeeze = np.exp(rng.uniform(-SQUEEZE, SQUEEZE))
     height, width = max(round(rows * zoom / squeeze), 1), max(round(columns * zoom * squeeze), 1)
     # Networks meet pictures that were made smaller with and without averaging.
@@ -64,15 +67,15 @@ def window(sample: Sample, size: tuple[int, int], rng: Generator) -> Sample:
     return visible(Sample(canvas, moved, sample.classes, canvas_labels))
 
 
-def mosaic(samples: Sequence[Sample], side: int, rng: Generator) -> Sample:
-    """Parts of four samples around a random point of a square."""
+def mosaic(samples: Sequence[Sample], side: int, longer: float, rng: Generator) -> Sample:
+    """Parts of four samples around a random point of a square; else as for `window`."""
     y, x = (int(rng.uniform(0.3, 0.7) * side) for _ in range(2))
     image = np.empty((side, side, 3), np.uint8)
     labels = np.empty((side, side), np.uint8)
     boxes = []
     corners = ((0, 0, y, x), (0, x, y, side), (y, 0, side, x), (y, x, side, side))
     for sample, (top, left, bottom, right) in zip(samples, corners, strict=True):
-        part = window(sample, (bottom - top, right - left), rng)
+        part = window(sample, (bottom - top, right - left), MOSAIC_ZOOM * longer, rng)
         image[top:bottom, left:right] = part.image
         labels[top:bottom, left:right] = part.labels
         boxes.append((part.boxes + np.array([left, top] * 2, np.float32), part.classes))

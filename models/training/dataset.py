@@ -76,9 +76,10 @@ class TrainingSet(Dataset[Sample]):
         rng = np.random.default_rng([recipe.seed, 1, *place])
         if rng.random() < recipe.mosaic:
             four = [self._read(place, rng)] + [self._any(rng) for _ in range(3)]
-            sample = mosaic(four, recipe.imgsz, rng)
+            sample = mosaic(four, recipe.crop, recipe.imgsz, rng)
         else:
-            sample = window(self._read(place, rng), (recipe.imgsz, recipe.imgsz), rng)
+            size = recipe.crop, recipe.crop
+            sample = window(self._read(place, rng), size, recipe.imgsz, rng)
         for _ in range(rng.poisson(recipe.paste) if len(self._cutouts) else 0):
             sample = paste(sample, self._cutouts, rng)
         return Sample(recolour(sample.image, rng), sample.boxes, sample.classes, sample.labels)

@@ -159,7 +159,8 @@ class Trainer:
             rate = self.rate(epoch * self._batches.steps + step)
             for group, share in zip(self._optimiser.param_groups, (1, BACKBONE_SHARE), strict=True):
                 group["lr"] = rate * share
-            losses = self.task.losses(self.network, batch.to(self._device))
+            with torch.autocast(self._device, torch.bfloat16, enabled=self.recipe.bf16):
+                losses = self.task.losses(self.network, batch.to(self._device))
             self._optimiser.zero_grad()
             torch.autograd.backward(losses["loss"])
             nn.utils.clip_grad_norm_(self.network.parameters(), LONGEST_GRADIENT)

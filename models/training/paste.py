@@ -8,7 +8,7 @@ Segmentation", CVPR 2021.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import cv2
@@ -42,13 +42,17 @@ class Cutouts:
 
     def __init__(self, pictures: Sequence[Picture], numbers: Mapping[int, int]) -> None:
         found: dict[int, list[tuple[Picture, int]]] = defaultdict(list)
+        seen: Counter[int] = Counter()
         for picture in pictures:
             truth = picture.truth
+            seen.update(numbers[int(class_id)] for class_id in truth.classes)
             for row, outline in enumerate(picture.outlines):
                 tall = truth.boxes[row, 3] - truth.boxes[row, 1] >= LEAST_HEIGHT
                 if outline and tall and not truth.ignored[row]:
                     found[numbers[int(truth.classes[row])]].append((picture, row))
         self._objects = dict(sorted(found.items()))
+        rarity = np.array([1 / seen[number] for number in self._objects])
+        self._chances = rarity / rarity.sum()
 
     def __len__(self) -> int:
         return sum(map(len, self._objects.values()))
@@ -56,9 +60,10 @@ class Cutouts:
     def draw(self, rng: Generator) -> tuple[Image, NDArray[np.uint8], int]:
         """Pixels [h, w, 3], mask [h, w] of 0 and 255, and class of an object.
 
-        Each class has the same chance, then each of its objects.
+        The rarer a class is in all pictures, the greater its chance; then each of its objects has
+        the same.
         """
-        number = int(rng.choice(list(self._objects)))
+        number = int(rng.choice(list(self._objects), p=self._chances))
         picture, row = self._objects[number][rng.integers(len(self._objects[number]))]
         image = read_picture(picture.path)
         mask = np.zeros(image.shape[:2], np.uint8)

@@ -33,7 +33,11 @@ class Recipe:
     backbone : str
         A name of `models.backbones`; its weights are the published ones.
     imgsz : int
-        Side of the square input while training, a multiple of 32.
+        Side of the input that it is measured and served at, a multiple of 32.
+    crop : int
+        Side of the squares that it learns from, a multiple of 32: parts of pictures that are scaled
+        for ``imgsz``. The network is convolutional, so what it learns there holds for the whole;
+        smaller ones cost less.
     epochs, frozen_epochs : int
         Passes in all, and with the backbone frozen, the first ones.
     samples : int
@@ -48,6 +52,8 @@ class Recipe:
         Share of the samples that are put together of four.
     paste : float
         Cut-out objects that are pasted onto a sample, in the mean.
+    bf16 : bool
+        Compute in bfloat16 while training, weights apart; faster where the processor has it.
     seed : int
         Of everything random.
     """
@@ -56,7 +62,8 @@ class Recipe:
     data: tuple[str, ...]
     val: tuple[str, ...] = ()
     backbone: str = "mobilenet"
-    imgsz: int = 416
+    imgsz: int = 640
+    crop: int = 320
     epochs: int = 30
     frozen_epochs: int = 3
     samples: int = 0
@@ -65,6 +72,7 @@ class Recipe:
     patience: int = 10
     mosaic: float = 0.5
     paste: float = 1.0
+    bf16: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,8 +80,9 @@ class Recipe:
             raise UnknownName(f"network {self.network!r}: one of {', '.join(NETWORKS)} expected")
         if not self.data:
             raise InvalidInput("data: at least one labelled data set expected, got none")
-        if self.imgsz < 32 or self.imgsz % 32:
-            raise InvalidInput(f"imgsz: a multiple of 32 expected, got {self.imgsz}")
+        for name in ("imgsz", "crop"):
+            if (side := getattr(self, name)) < 32 or side % 32:
+                raise InvalidInput(f"{name}: a multiple of 32 expected, got {side}")
         for name, least in (("epochs", 1), ("batch", 2), ("patience", 1), ("frozen_epochs", 0)):
             if getattr(self, name) < least:
                 raise InvalidInput(f"{name}: at least {least} expected, got {getattr(self, name)}")

@@ -16,6 +16,7 @@ from torch.nn import functional
 from models.average_precision import average_precision
 from models.fcn_detector import FcnDetector
 from models.fcn_loss import detection_loss
+from models.fcn_network import FcnAnswer
 from models.ground_truth import GroundTruth, Picture
 from models.labelled import detect_labelled
 from models.mean_iou import MeanIou
@@ -67,7 +68,8 @@ class Detection:
 
     def losses(self, network: nn.Module, batch: Batch) -> Mapping[str, Tensor]:
         """The three losses and their weighted sum."""
-        parts = detection_loss(network(batch.pixels), batch.targets, self._recipe.stride)
+        answer = FcnAnswer(*(head.float() for head in network(batch.pixels)))
+        parts = detection_loss(answer, batch.targets, self._recipe.stride)
         return {"loss": parts.total} | parts._asdict()
 
     def scores(self, network: nn.Module) -> dict[str, float]:

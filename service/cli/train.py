@@ -48,7 +48,8 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run there.")] = False,
     backbone: Annotated[str, typer.Option(help="A backbone by name.")] = "mobilenet",
-    imgsz: Annotated[int, typer.Option(help="Side of the input, a multiple of 32.")] = 416,
+    imgsz: Annotated[int, typer.Option(help="Side of the input once trained.")] = 640,
+    crop: Annotated[int, typer.Option(help="Side of the parts of pictures that are learnt.")] = 320,
     epochs: Annotated[int, typer.Option(help="Most epochs.")] = 30,
     frozen_epochs: Annotated[
         int, typer.Option(help="Epochs with the backbone frozen, the first ones.")
@@ -65,6 +66,7 @@ def train(
     paste: Annotated[
         float, typer.Option(help="Cut-out objects pasted onto a sample, in the mean.")
     ] = 1.0,
+    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16.")] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[
@@ -82,6 +84,7 @@ def train(
         tuple(str(path) for path in val or ()),
         backbone=backbone,
         imgsz=imgsz,
+        crop=crop,
         epochs=epochs,
         frozen_epochs=frozen_epochs,
         samples=samples,
@@ -90,6 +93,7 @@ def train(
         patience=patience,
         mosaic=mosaic,
         paste=paste,
+        bf16=bf16,
         seed=seed,
     )
     place = choose_runtime("torch", device)[1]
