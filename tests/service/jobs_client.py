@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 
 from models.detector import Detector
 from models.fake import FakeDetector, FakePrepared
+from service.jobs.store import JobStore
 from tests.service.clips import clip
 from tests.service.gate import WAIT, Gate
 from tests.service.serving import serving
@@ -71,6 +73,12 @@ def status(http: httpx.Client, job_id: str) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     said: dict[str, Any] = answer.json()
     return said
+
+
+def store_of(folder: Path) -> JobStore:
+    """The table of a server's jobs, where the settings of the servers have it."""
+    url = os.environ.get("TRACKLINE_DATABASE_URL")
+    return JobStore(url) if url else JobStore.at(folder / "jobs.sqlite")
 
 
 def left_in(folder: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""Tests of what runs the server: the image, the compose file, proxies, manifests, dashboards."""

@@ -1,0 +1,102 @@
+"""What can be said of the files of deployment without running them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.http.metrics import Metrics
+from tests.conftest import ROOT
+from tests.deploy.programs import DEPLOY, needed
+
+COMPOSE = [ROOT / "docker-compose.yml", DEPLOY / "compose.public.yml"]
+MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+BIN = Path(sys.executable).parent
+VARIABLE = re.compile(r"\$\{(\w+)(:?[-?])?")
+
+
+def check(*command: str | Path) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_dockerfile_is_clean() -> None:
+    check(BIN / "hadolint", "--failure-threshold", "style", ROOT / "Dockerfile")
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_compose_files_keep_to_the_specification(path: Path) -> None:
+    check(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", path)
+
+
+@pytest.mark.parametrize("path", COMPOSE, ids=lambda path: path.name)
+def test_every_container_is_confined(path: Path) -> None:
+    for name, service in yaml.safe_load(path.read_text())["services"].items():
+        if "image" not in service:
+            continue  # it only adds to one of the other file
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["restart"] == "unless-stopped", name
+        assert service["mem_limit"], name
+        for port in service.get("ports", ()):
+            assert port.startswith("127.0.0.1:"), f"{name} is open to others"
+
+
+def test_the_compose_file_needs_no_variable_and_each_is_in_the_example() -> None:
+    used = {path: VARIABLE.findall(path.read_text()) for path in COMPOSE}
+    assert all(mark == ":-" for _, mark in used[COMPOSE[0]])
+    example = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.M)
+    assert sorted(example) == sorted({name for found in used.values() for name, _ in found})
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_manifests_keep_to_the_schemas_of_kubernetes(path: Path) -> None:
+    check(BIN / "kubernetes-validate", "--strict", path)
+
+
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
+    program = needed("systemd-analyze", "systemd")
+    unit = (DEPLOY / "systemd" / "trackline.service").read_text()
+    here = tmp_path / "trackline.service"
+    assert "/opt/trackline/bin/trackline" in unit
+    here.write_text(unit.replace("/opt/trackline/bin/trackline", "/bin/true"))
+    check(program, "verify", here)
+
+
+def test_prometheus_takes_its_configuration_and_its_rules() -> None:
+    check(needed("promtool", "prometheus"), "check", "config", DEPLOY / "prometheus/prometheus.yml")
+
+
+def test_dashboard_and_alerts_ask_for_what_the_server_measures() -> None:
+    families = Metrics().registry.collect()
+    measured = {"up"} | {sample for family in families for sample in _samples(family)}
+    for expression in [*panels(), *alerts()]:
+        asked = set(re.findall(r"\b(?:trackline_\w+|up)\b", expression))
+        assert asked, expression
+        assert asked <= measured, expression
+
+
+def panels() -> list[str]:
+    """The queries of the dashboard."""
+    board = json.loads((DEPLOY / "grafana/dashboards/trackline.json").read_text())
+    return [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+
+
+def alerts() -> list[str]:
+    """The conditions of the alert rules."""
+    groups = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())["groups"]
+    return [rule["expr"] for group in groups for rule in group["rules"]]
+
+
+def _samples(family: Any) -> list[str]:
+    """The names under which Prometheus keeps what a metric says."""
+    endings = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
+    return [family.name + ending for ending in endings[family.type]]

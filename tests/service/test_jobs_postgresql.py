@@ -1,0 +1,58 @@
+"""The tests of jobs once more, with their table in a real PostgreSQL server."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+pytest.importorskip(
+    "psycopg", reason="no PostgreSQL driver here: pip install trackline[postgresql]"
+)
+
+from tests.service.postgresql import database, postgresql, programs
+from tests.service.test_jobs import (
+    test_a_job_belongs_to_the_key_that_sent_it,
+    test_a_queued_job_can_be_deleted,
+    test_a_restart_removes_what_is_half_there,
+    test_deleting_a_running_job_ends_its_readers_and_removes_everything,
+    test_jobs_over_the_limit_of_bytes_go_oldest_first,
+    test_jobs_that_ended_long_ago_go,
+    test_shutting_down_leaves_a_running_job_to_the_next_start,
+)
+from tests.service.test_jobs_kill import (
+    test_a_job_that_cannot_be_reproduced_fails_and_says_so,
+    test_jobs_of_a_killed_server_end_as_if_nothing_had_been,
+    videos,
+)
+
+__all__ = [
+    "test_a_job_belongs_to_the_key_that_sent_it",
+    "test_a_job_that_cannot_be_reproduced_fails_and_says_so",
+    "test_a_queued_job_can_be_deleted",
+    "test_a_restart_removes_what_is_half_there",
+    "test_deleting_a_running_job_ends_its_readers_and_removes_everything",
+    "test_jobs_of_a_killed_server_end_as_if_nothing_had_been",
+    "test_jobs_over_the_limit_of_bytes_go_oldest_first",
+    "test_jobs_that_ended_long_ago_go",
+    "test_shutting_down_leaves_a_running_job_to_the_next_start",
+    "videos",
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    bin_dir = programs()
+    if bin_dir is None:
+        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
+    with postgresql(bin_dir) as url:
+        yield url
+
+
+@pytest.fixture(autouse=True)
+def in_postgresql(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every server of a test finds its jobs in a database of the test's own."""
+    with database(server, f"jobs_{uuid.uuid4().hex}") as url:
+        monkeypatch.setenv("TRACKLINE_DATABASE_URL", url)
+        yield
