@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.jobs.store import JobStore
 from service.schemas import Status
 from tests.service.clips import clip, pieces
 from tests.service.gate import Gate

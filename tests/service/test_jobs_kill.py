@@ -15,7 +15,7 @@ import pytest
 
 from service.jobs.folder import JobFolder
 from service.jobs.log import LineLog, NotReproduced
-from service.jobs.store import JobRecord, JobStore
+from service.jobs.store import JobRecord
 from service.schemas import Status
 from tests.service.clips import clip
 from tests.service.gate import WAIT, until
