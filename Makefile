@@ -18,7 +18,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 HEADLESS = $(PIP_INSTALL) --no-deps --force-reinstall \
 	opencv-python-headless==$$(sed -n 's/^opencv-python==//p' constraints.txt)
 
-.PHONY: help setup demo serve test check lint types openapi format bench bench-peers clean
+.PHONY: help setup demo serve test check lint types openapi schemathesis format bench bench-peers clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -63,6 +63,9 @@ lint: .venv/.dev
 
 types: .venv/.dev
 	$(BIN)/mypy
+
+schemathesis: .venv/.dev ## try the API with many more requests than the tests do
+	SCHEMATHESIS_EXAMPLES=100 $(BIN)/python -m pytest tests/service/test_schemathesis.py
 
 openapi: .venv/.base ## write docs/openapi.json anew
 	$(BIN)/trackline openapi -o docs/openapi.json

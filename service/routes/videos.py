@@ -231,7 +231,10 @@ _tracks_route(
     "/{job_id}/annotated.mp4",
     summary="The video with its tracks drawn",
     response_class=FileResponse,
-    responses={200: {"content": {"video/mp4": BINARY}}, **refusals(401, told=_NOT_DONE)},
+    responses={
+        200: {"content": {"video/mp4": BINARY}},
+        **refusals(401, told=_NOT_DONE | {422: "The video is too small to be drawn."}),
+    },
 )
 async def annotated(request: Request, job: Named) -> Response:
     """The video with boxes, IDs and trails; drawn when it is first asked for. Ranges are taken."""
