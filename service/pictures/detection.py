@@ -25,6 +25,7 @@ RAW_TYPES = frozenset(
     {
         "",  # none given: the first bytes of the body decide, as they do in the end for all
         "application/octet-stream",
+        "application/x-www-form-urlencoded",  # what curl says of --data-binary
         "image/bmp",
         "image/jpeg",
         "image/jpg",

@@ -65,6 +65,12 @@ def test_a_body_without_a_type_is_looked_at(client: httpx.Client) -> None:
     assert len(client.send(request).json()["detections"]) == 1
 
 
+def test_a_body_as_curl_sends_it_by_itself_is_looked_at(client: httpx.Client) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = client.post("/v1/detect", content=jpeg(), headers=headers).json()
+    assert_red_box(answer["detections"][0])
+
+
 def test_one_picture_in_a_form_is_answered_like_a_raw_body(client: httpx.Client) -> None:
     answer = client.post("/v1/detect", files={"image": ("a.jpg", jpeg())}).json()
     assert_red_box(answer["detections"][0])
@@ -154,7 +160,7 @@ def test_wrong_parameters_are_named(
         (b"", "image/jpeg", 400, "unreadable-media"),
         (b"just some text", "image/jpeg", 400, "unreadable-media"),
         (b"just some text", "text/plain", 415, "unsupported-media"),
-        (b"a=1", "application/x-www-form-urlencoded", 415, "unsupported-media"),
+        (b"a=1", "application/x-www-form-urlencoded", 400, "unreadable-media"),
         (encode(with_red_box(), "GIF"), "image/gif", 415, "unsupported-media"),
         (encode(with_red_box(), "GIF"), "application/octet-stream", 415, "unsupported-media"),
         (jpeg()[:-300], "image/jpeg", 400, "unreadable-media"),
