@@ -26,6 +26,7 @@ from service.cli.progress import frames_bar
 from service.client import Client
 from service.decoding.decoders import Decoders
 from service.drawing.annotate import annotate_video
+from service.schemas import Frame
 
 OUT = Path("out")
 READY_SECONDS = 180.0  # the first start exports the network for its runtime
@@ -75,12 +76,12 @@ def show_photograph(client: Client, console: Console) -> None:
     """Find the objects of the usual test photograph and list them."""
     photograph = _bus()
     answer = client.detect(photograph)
-    table = Table(title=f"POST /v1/detect  {photograph.name}, {answer['model']}")
+    table = Table(title=f"POST /v1/detect  {photograph.name}, {answer.model}")
     for heading in ("object", "confidence", "x1", "y1", "x2", "y2"):
         table.add_column(heading, justify="left" if heading == "object" else "right")
-    for item in answer["detections"]:
-        corners = [f"{item['box'][corner]:.0f}" for corner in ("x1", "y1", "x2", "y2")]
-        table.add_row(item["name"], f"{item['confidence']:.2f}", *corners)
+    for item in answer.detections:
+        corners = [f"{item.box[corner]:.0f}" for corner in ("x1", "y1", "x2", "y2")]
+        table.add_row(item.name, f"{item.confidence:.2f}", *corners)
     console.print(table)
     (OUT / "bus.jpg").write_bytes(client.annotate(photograph))
     console.print(f"Drawn: {OUT / 'bus.jpg'}\n")
@@ -94,19 +95,19 @@ def show_video(client: Client, console: Console) -> None:
     began = time.perf_counter()
     stream = client.track(clip, classes=VEHICLES)
     with frames_bar(console) as bar:
-        task = bar.add_task("tracking", total=stream.header["frames"])
+        task = bar.add_task("tracking", total=stream.header.frames)
         for frame in stream:
             if not frames:
                 first = time.perf_counter() - began
-            frames.append(frame)
+            frames.append(frame.model_dump())
             bar.console.print(_frame_line(frame))
             bar.advance(task)
         # Containers may promise a frame more or less than they hold.
         bar.update(task, total=len(frames))
-    end = stream.end or {}
+    assert stream.end is not None  # noqa: S101
     console.print(
-        f"{end['frames']} frames, {end['tracks']} tracks, {end['fps']:.1f} frames a second, "
-        f"the first after {1000 * first:.0f} ms"
+        f"{stream.end.frames} frames, {stream.end.tracks} tracks, "
+        f"{stream.end.fps or 0:.1f} frames a second, the first after {1000 * first:.0f} ms"
     )
     with frames_bar(console) as bar, Decoders() as decoders:
         drawn = annotate_video(clip, frames, OUT / "motorway.mp4", decoders)
@@ -154,10 +155,10 @@ def _bus() -> Path:
     return Path(places[0]) / "assets" / "bus.jpg"
 
 
-def _frame_line(frame: dict[str, Any]) -> str:
-    ids = [str(item["track_id"]) for item in frame["objects"]]
+def _frame_line(frame: Frame) -> str:
+    ids = [str(item.track_id) for item in frame.objects]
     more = f" … {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else ""
-    return f"frame {frame['frame']:4d}  {frame['time']:6.2f} s  {' '.join(ids[:SHOWN_IDS])}{more}"
+    return f"frame {frame.frame:4d}  {frame.time:6.2f} s  {' '.join(ids[:SHOWN_IDS])}{more}"
 
 
 if __name__ == "__main__":
