@@ -15,6 +15,7 @@ import pytest
 
 from models.fake import FakeDetector
 from tests.service.serving import serving
+from tests.service.test_segment import RedSegmenter
 
 SCHEMATHESIS = (sys.executable, "-m", "schemathesis.cli")
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "3")
@@ -30,8 +31,9 @@ class Detector(FakeDetector):
 
 
 @pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
+def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server where only the admin's key loads and unloads."""
+    monkeypatch.setattr("service.pictures.segmentation.load_segmenter", lambda *_: RedSegmenter())
     with serving(
         lambda name: Detector(), models="yolo26n", admin_key=ADMIN, jobs_dir=tmp_path / "jobs"
     ) as (address, _):
