@@ -95,8 +95,8 @@ def test_coco_has_eighty_classes() -> None:
 
 
 def test_an_unknown_name_gets_the_nearest_ones() -> None:
-    with pytest.raises(UnknownName, match=r"'yolo26x' is not in the catalogue.*yolo26n"):
-        catalog.entry("yolo26x")
+    with pytest.raises(UnknownName, match=r"'yolo26y' is not in the catalogue.*yolo26n"):
+        catalog.entry("yolo26y")
 
 
 # Where files are looked for
