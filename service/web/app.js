@@ -1,313 +1,241 @@
-// The page: one file at a time, sent to the server, its objects drawn over it and listed.
+// The page: opens what the reader gives it, and says what goes on.
 
-import { colourOf, drawObjects, drawTrails, fit } from "./draw.js";
-import { get, lines, post, Problem } from "./stream.js";
+import { get, wordsFor } from "./api.js";
+import { $, counted } from "./dom.js";
+import { Jobs } from "./jobs.js";
+import { askForKeys, Keys } from "./keys.js";
+import { Camera } from "./live.js";
+import { Load } from "./load.js";
+import { detect, isVideo, queryFor, replay, track } from "./sources.js";
+import { Viewer } from "./viewer.js";
 
-const $ = (id) => document.getElementById(id);
-const VIDEO_NAME = /\.(mp4|m4v|mov|mkv|webm|avi|ts|mts|m2ts|mjpe?g|gif)$/i;
-const LEAST_CONF = 0.1; // asked of the server; the slider then filters here, at once
-const NUMERIC = new Set(["Confidence", "Size", "From", "To"]); // columns set to the right
-const FRAME_SLACK = 0.001; // seconds: a time stamp rounded by the player is still that frame
+const RETRY_MS = 2000; // between questions while no model is ready
+const SECOND = 1;
 
-let shown = null; // what is on the stage: {kind, width, height, objects | frames}
-let running = null; // the AbortController of the request under way
+const viewer = new Viewer(() => now.file && open(now.file));
+const { player, editor, settings } = viewer;
+const jobs = new Jobs(openJob);
+const load = new Load();
+let now = {}; // what is open: {recording, file, controller, camera}
+
+// ---- what goes on -------------------------------------------------------------------------
 
 function say(text, bad = false) {
   $("message").textContent = text;
   $("message").classList.toggle("bad", bad);
 }
 
-function wanted(object) {
-  const name = $("shown").value;
-  return object.confidence >= Number($("conf").value) && (!name || object.name === name);
+function progress(text, share = null) {
+  $("progress-text").textContent = text;
+  if (share === null) $("progress").removeAttribute("value");
+  else $("progress").value = share;
 }
 
-// ---- the stage ----------------------------------------------------------------------------
-
-function place(file) {
-  const isVideo = file.type.startsWith("video/") || file.type === "image/gif" || VIDEO_NAME.test(file.name);
-  const medium = isVideo ? $("video") : $("image");
-  for (const element of [$("image"), $("video")]) {
-    if (element.src) URL.revokeObjectURL(element.src);
-    element.removeAttribute("src");
-    element.hidden = element !== medium;
-  }
-  $("blank").hidden = true;
-  $("scrubbing").hidden = true;
-  medium.src = URL.createObjectURL(file);
-  $("invite").hidden = true;
-  $("view").hidden = false;
-  $("another").hidden = false;
-  $("drop").classList.add("full");
-  return isVideo;
+function heard({ recording }) {
+  const { added, expected, tracks } = recording;
+  const of = expected ? ` of ${expected}` : "";
+  progress(`Frame ${added}${of}, ${counted(tracks.size, "track")}`, expected && added / expected);
+  viewer.grown();
 }
 
-// A video that this browser has no decoder for: its objects are drawn on a blank ground instead.
-function withoutPicture() {
-  if (shown?.kind !== "video" || !shown.width) return;
-  $("video").hidden = true;
-  $("blank").hidden = false;
-  $("blank").style.aspectRatio = `${shown.width} / ${shown.height}`;
-  $("scrubbing").hidden = false;
+function complaint(error) {
+  if (error.name === "AbortError") return ["Cancelled."];
+  if (error.name === "NotAllowedError") return ["The browser was not allowed to use the camera.", true];
+  if (error.name === "NotFoundError") return ["No camera was found.", true];
+  return [wordsFor(error), true];
 }
 
-function stage() {
-  if (shown.kind === "image") return $("image");
-  return $("blank").hidden ? $("video") : $("blank");
+function summary(end) {
+  const rate = end.fps ? `, ${end.fps.toFixed(0)} frames a second` : "";
+  return `${counted(end.frames, "frame")}, ${counted(end.tracks, "track")}${rate}.`;
 }
 
-function currentFrame() {
-  const { frames } = shown;
-  if (!$("blank").hidden) return Math.min(Number($("scrub").value), frames.length - 1);
-  const time = $("video").currentTime + FRAME_SLACK;
-  let low = 0;
-  let high = frames.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (frames[middle].time <= time) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
+// ---- opening ------------------------------------------------------------------------------
 
-function draw() {
-  if (!shown || !shown.width) return;
-  if (shown.kind === "image") {
-    const view = fit($("overlay"), stage(), shown.width, shown.height);
-    drawObjects(view, shown.objects.filter(wanted));
-  } else if (shown.frames.length) {
-    const index = currentFrame();
-    const view = fit($("overlay"), stage(), shown.width, shown.height);
-    drawTrails(view, shown.frames, index, wanted);
-    drawObjects(view, shown.frames[index].objects.filter(wanted));
-  }
-}
-
-// The video never runs ahead of what the server has answered.
-function hold() {
-  const video = $("video");
-  const { frames, ended } = shown;
-  const known = frames.length ? frames[frames.length - 1].time : 0;
-  if (!ended && video.currentTime > known) video.currentTime = known;
-}
-
-function follow() {
-  if (!shown || shown.kind !== "video" || !$("blank").hidden) return;
-  hold();
-  draw();
-  const again = $("video").requestVideoFrameCallback;
-  if (again) again.call($("video"), follow);
-  else requestAnimationFrame(follow);
-}
-
-// ---- the table ----------------------------------------------------------------------------
-
-function counted(number, noun) {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
-}
-
-function cell(text, number = false, colour = null) {
-  const td = document.createElement("td");
-  if (number) td.className = "number";
-  if (colour) {
-    const swatch = document.createElement("span");
-    swatch.className = "swatch";
-    swatch.style.background = colour;
-    td.append(swatch);
-  }
-  td.append(text);
-  return td;
-}
-
-function table(caption, heads, rows) {
-  $("caption").textContent = caption;
-  const head = document.createElement("tr");
-  for (const text of heads) {
-    const th = document.createElement("th");
-    th.scope = "col";
-    th.textContent = text;
-    if (NUMERIC.has(text)) th.className = "number";
-    head.append(th);
-  }
-  $("heads").replaceChildren(head);
-  $("rows").replaceChildren(...rows.map((cells) => {
-    const tr = document.createElement("tr");
-    tr.append(...cells);
-    return tr;
-  }));
-}
-
-function list() {
-  if (!shown) return;
-  if (shown.kind === "image") {
-    const rows = shown.objects.filter(wanted);
-    table(counted(rows.length, "object"), ["Class", "Confidence", "Size"], rows.map((o) => [
-      cell(o.name, false, colourOf(o.class)),
-      cell(o.confidence.toFixed(2), true),
-      cell(`${Math.round(o.box.x2 - o.box.x1)} × ${Math.round(o.box.y2 - o.box.y1)}`, true),
-    ]));
-  } else {
-    const rows = [...shown.tracks.values()].filter(wanted);
-    table(counted(rows.length, "track"), ["ID", "Class", "From", "To"], rows.map((t) => [
-      cell(String(t.track_id), false, colourOf(t.track_id)),
-      cell(t.name),
-      cell(`${t.from.toFixed(1)} s`, true),
-      cell(`${t.to.toFixed(1)} s`, true),
-    ]));
-  }
-}
-
-function offerClasses(objects) {
-  const known = new Set([...$("shown").options].map((option) => option.value));
-  for (const { name } of objects) {
-    if (known.has(name)) continue;
-    known.add(name);
-    $("shown").append(new Option(name, name));
-  }
-}
-
-// ---- the requests -------------------------------------------------------------------------
-
-function query() {
-  const model = $("model").value;
-  return `conf=${LEAST_CONF}${model ? `&model=${encodeURIComponent(model)}` : ""}`;
-}
-
-async function detect(file, signal) {
-  shown = { kind: "image", objects: [] };
-  say("Looking …");
-  const began = performance.now();
-  const answer = await (await post(`/v1/detect?${query()}`, file, signal)).json();
-  Object.assign(shown, answer.image, { objects: answer.detections });
-  await $("image").decode().catch(() => undefined); // a type that the browser cannot show
-  offerClasses(answer.detections);
-  draw();
-  list();
-  say(`Done in ${Math.round(performance.now() - began)} ms, ${answer.model}.`);
-}
-
-function remember(frame) {
-  shown.frames.push(frame);
-  for (const object of frame.objects) {
-    const track = shown.tracks.get(object.track_id) || { from: frame.time, confidence: 0 };
-    Object.assign(track, object, {
-      from: track.from,
-      to: frame.time,
-      confidence: Math.max(track.confidence, object.confidence),
-    });
-    shown.tracks.set(object.track_id, track);
-  }
-}
-
-function progressed(header) {
-  const done = shown.frames.length;
-  if (header.frames) $("progress").value = done / header.frames;
-  else $("progress").removeAttribute("value");
-  say(`Frame ${done}${header.frames ? ` of ${header.frames}` : ""}, ${counted(shown.tracks.size, "track")}`);
-}
-
-function scrubTo(frame) {
-  $("scrub").max = frame;
-  $("scrub").value = frame;
-  draw();
-}
-
-async function track(file, signal) {
-  shown = { kind: "video", frames: [], tracks: new Map(), ended: false };
-  $("progress").hidden = false;
-  say("Sending …");
-  const video = $("video");
-  const response = await post(`/v1/track?${query()}`, file, signal);
-  let header = {};
-  let painted = 0;
-  for await (const line of lines(response)) {
-    if (line.type === "header") {
-      header = line;
-      Object.assign(shown, { width: line.width, height: line.height });
-      if (video.error) withoutPicture();
-      // A player that is stopped or has no decoder says so by its own means.
-      video.play().catch(() => undefined);
-      follow();
-    } else if (line.type === "frame") {
-      remember(line);
-      offerClasses(line.objects);
-      if (performance.now() - painted > 150) {
-        painted = performance.now();
-        progressed(header);
-        list();
-        if (!$("blank").hidden) scrubTo(shown.frames.length - 1);
-      }
-    } else if (line.type === "error") {
-      throw new Problem(line.message);
-    } else if (line.type === "end") {
-      shown.ended = true;
-      say(`${line.frames} frames, ${counted(line.tracks, "track")}, ${line.fps.toFixed(0)} frames a second.`);
-    }
-  }
-  list();
-  if (!$("blank").hidden) scrubTo(shown.frames.length - 1);
-  if (!shown.ended) throw new Problem("The stream was cut before its end.");
-}
-
-async function open(file) {
-  running?.abort();
-  const mine = new AbortController();
-  running = mine;
-  $("shown").replaceChildren(new Option("every class", ""));
-  table("No objects yet", [], []);
-  $("cancel").hidden = false;
+// Shows an empty recording and lets `work` fill it; what it answers is said in the end.
+async function run({ kind, medium, file = null, first }, work) {
+  leave();
+  const mine = { file, controller: new AbortController() };
+  mine.recording = viewer.open(kind, medium, file);
+  now = mine;
+  $("as-job").hidden = !(file && kind === "video");
+  $("running").hidden = false;
+  $("progress").hidden = kind === "live";
+  location.hash = "";
+  say("");
+  progress(first);
   try {
-    await (place(file) ? track(file, mine.signal) : detect(file, mine.signal));
+    const words = await work(mine);
+    if (now === mine) say(words);
   } catch (error) {
-    if (error.name === "AbortError") {
-      if (running === mine) say("Cancelled.");
-    } else {
-      say(error instanceof Problem ? error.message : `The server cannot be reached (${error.message}).`, true);
-    }
+    if (now === mine) say(...complaint(error));
   } finally {
-    if (running === mine) {
-      running = null;
-      if (shown?.kind === "video") shown.ended = true;
-      $("cancel").hidden = true;
-      $("progress").hidden = true;
+    if (now === mine) {
+      $("running").hidden = true;
+      mine.recording.ended = true;
+      viewer.grown();
     }
   }
+}
+
+// What was open before is given up, on the server too.
+function leave() {
+  now.controller?.abort();
+  now.camera?.leave();
+}
+
+function open(file) {
+  if (isVideo(file)) openVideo(file);
+  else openImage(file);
+}
+
+function openImage(file) {
+  run({ kind: "image", medium: "image", file, first: "Looking …" }, async (mine) => {
+    const began = performance.now();
+    const { model } = await detect(mine.recording, file, settings.model, mine.controller.signal);
+    return `${model} took ${Math.round(performance.now() - began)} ms.`;
+  });
+}
+
+function openVideo(file) {
+  run({ kind: "video", medium: "video", file, first: "Sending …" }, async (mine) => {
+    const { signal } = mine.controller;
+    return summary(await track(mine.recording, file, settings.model, signal, () => heard(mine)));
+  });
+}
+
+function openCamera() {
+  run({ kind: "live", medium: "picture", first: "Starting the camera …" }, async (mine) => {
+    mine.camera = new Camera();
+    const { recording } = mine;
+    return summary(await mine.camera.run(recording, queryFor(settings.model), ({ latency_ms: ms }) => {
+      progress(`${Math.round(ms)} ms behind, ${counted(recording.tracks.size, "track")}`);
+      viewer.grown();
+    }));
+  });
+}
+
+// The tracks of a job, over its video where this page has sent it.
+function openJob(job, name, file) {
+  run({ kind: "video", medium: "video", file, first: "Fetching …" }, async (mine) => {
+    if (!file) viewer.withoutPicture();
+    const { recording, controller } = mine;
+    return `${name}: ${summary(await replay(recording, job, controller.signal, () => heard(mine)))}`;
+  });
+}
+
+function stop() {
+  if (now.camera) now.camera.stop();
+  else now.controller.abort();
+}
+
+function queue(files) {
+  location.hash = "jobs";
+  const query = { ...queryFor(settings.model), ...viewer.regions.query };
+  for (const file of files) jobs.add(file, query);
 }
 
 // ---- what the reader does -----------------------------------------------------------------
 
-$("file").addEventListener("change", () => {
-  if ($("file").files.length) open($("file").files[0]);
-  $("file").value = "";
-});
-$("another").addEventListener("click", () => $("file").click());
-$("cancel").addEventListener("click", () => running?.abort());
-$("conf").addEventListener("input", () => {
-  $("conf-value").value = Number($("conf").value).toFixed(2);
-  draw();
-  list();
-});
-$("shown").addEventListener("change", () => { draw(); list(); });
-$("video").addEventListener("seeked", draw);
-$("video").addEventListener("error", withoutPicture);
-$("scrub").addEventListener("input", draw);
-window.addEventListener("resize", draw);
-for (const type of ["dragover", "dragleave", "drop"]) {
-  document.addEventListener(type, (event) => {
-    event.preventDefault();
-    $("drop").classList.toggle("over", type === "dragover");
-    if (type === "drop" && event.dataTransfer.files.length) open(event.dataTransfer.files[0]);
+function showView() {
+  const isJobs = location.hash === "#jobs";
+  $("look-view").hidden = isJobs;
+  $("jobs-view").hidden = !isJobs;
+  $("to-look").setAttribute("aria-current", isJobs ? "false" : "page");
+  $("to-jobs").setAttribute("aria-current", isJobs ? "page" : "false");
+  if (isJobs) jobs.look();
+  else viewer.repaint();
+}
+
+function take(files) {
+  if (location.hash === "#jobs") queue(files);
+  else open(files[0]);
+}
+
+function onFiles(id, act) {
+  $(id).addEventListener("change", () => {
+    const files = [...$(id).files];
+    if (files.length) act(files);
+    $(id).value = "";
   });
 }
 
-async function start() {
-  try {
-    const { models } = await get("/v1/models");
-    const ready = models.filter((model) => model.loaded);
-    $("model").replaceChildren(...ready.map((model) => new Option(model.name, model.name)));
-    $("health").textContent = ready.length ? "ready" : "no model is ready yet";
-  } catch (error) {
-    $("health").textContent = error instanceof Problem ? error.message : "the server cannot be reached";
+function listen() {
+  onFiles("file", (files) => open(files[0]));
+  onFiles("job-files", queue);
+  for (const id of ["choose", "again"]) $(id).addEventListener("click", () => $("file").click());
+  for (const id of ["camera", "camera-again"]) $(id).addEventListener("click", openCamera);
+  $("choose-jobs").addEventListener("click", () => $("job-files").click());
+  $("as-job").addEventListener("click", () => queue([now.file]));
+  $("cancel").addEventListener("click", stop);
+  $("enter-key").addEventListener("click", start);
+  window.addEventListener("hashchange", showView);
+  for (const type of ["dragover", "dragleave", "drop"]) {
+    document.addEventListener(type, (event) => {
+      event.preventDefault();
+      document.body.classList.toggle("over", type === "dragover");
+      if (type === "drop" && event.dataTransfer.files.length) take([...event.dataTransfer.files]);
+    });
   }
 }
+
+function escape() {
+  if (editor.draft) editor.cancel();
+  else if (!$("running").hidden) stop();
+  else viewer.choose(null);
+}
+
+const looking = () => !$("look-view").hidden;
+const withVideo = (act) => (event) => (looking() && viewer.playsVideo ? act(event) : false);
+const withTracks = (act) => () => (looking() && viewer.tracksObjects ? act() : false);
+const by = (way) => withVideo(({ shiftKey }) => {
+  if (shiftKey) player.seek(player.time + way * SECOND);
+  else player.step(way);
+});
+
+const KEYS = [
+  [[" "], "Space", "Play or pause", withVideo(() => player.toggle())],
+  [["ArrowLeft"], "←", "One frame back; with Shift a second", by(-1)],
+  [["ArrowRight"], "→", "One frame on; with Shift a second", by(1)],
+  [["Home"], "Home", "To the first frame", withVideo(() => player.seek(0))],
+  [["End"], "End", "To the last frame that is known", withVideo(() => player.seek(Infinity))],
+  [["l"], "L", "Draw a line", withTracks(() => editor.begin("line"))],
+  [["z"], "Z", "Draw a zone", withTracks(() => editor.begin("zone"))],
+  [["Enter"], "Enter", "Close the zone that is drawn", withTracks(() => editor.finish())],
+  [["Escape"], "Esc", "Cancel what runs or is drawn", escape],
+  [["o"], "O", "Open a file", () => $("file").click()],
+  [["d"], "D", "Dark or light", () => $("theme").click()],
+];
+
+function tell(state, words) {
+  $("health").textContent = words;
+  $("health").dataset.state = state;
+}
+
+// Waits until a model is ready; where the reader gives no key, until there is one.
+async function start() {
+  $("enter-key").hidden = true;
+  for (;;) {
+    try {
+      const info = await get("/v1/info");
+      const ready = info.models.filter((model) => model.loaded).map(({ name }) => name);
+      settings.offerModels(ready, info.default_model);
+      load.start(info);
+      if (ready.length) break;
+      tell("waiting", "no model is ready yet");
+    } catch (error) {
+      tell("bad", wordsFor(error));
+      $("enter-key").hidden = error.status !== 401;
+      if (error.status === 401) return;
+    }
+    await new Promise((later) => { setTimeout(later, RETRY_MS); });
+  }
+  tell("ready", "ready");
+  jobs.look();
+}
+
+askForKeys();
+listen();
+new Keys(KEYS);
+showView();
 start();

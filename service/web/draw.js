@@ -1,66 +1,156 @@
-// Boxes, labels and trails on the canvas that lies over the picture or the video.
+// Boxes, outlines, labels, trails, lines and zones on a canvas. Colours are light, so
+// that dark letters can be read on all of them, and all of them can be seen on a picture.
 
 const GOLDEN_ANGLE = 137.508; // degrees: neighbouring keys get hues that are far apart
+const LIGHTNESS = [0.8, 0.88, 0.72]; // by turns, since hues come near to each other again
 const TRAIL_SECONDS = 2;
+const LABEL = 18; // pixels high
+const HALO = "rgb(0 0 0 / 55%)";
+const DARK = "#0d1216";
+const REGION = "#ffffff";
 
 export function colourOf(key) {
-  return `hsl(${(key * GOLDEN_ANGLE) % 360} 72% 52%)`;
+  const hue = (150 + key * GOLDEN_ANGLE) % 360;
+  return `oklch(${LIGHTNESS[key % LIGHTNESS.length]} 0.155 ${hue.toFixed(1)})`;
 }
 
-// The canvas takes the size at which the medium is shown, times the screen's pixel ratio, and the
-// coordinate frame of the medium's own pixels. Answers a function from there to the screen.
-export function fit(canvas, medium, width, height) {
-  const shown = medium.getBoundingClientRect();
-  const ratio = window.devicePixelRatio || 1;
-  const scale = Math.min(shown.width / width, shown.height / height);
-  canvas.style.width = `${shown.width}px`;
-  canvas.style.height = `${shown.height}px`;
-  canvas.width = Math.round(shown.width * ratio);
-  canvas.height = Math.round(shown.height * ratio);
-  const context = canvas.getContext("2d");
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, shown.width, shown.height);
-  context.translate((shown.width - width * scale) / 2, (shown.height - height * scale) / 2);
-  return { context, scale };
+export function keyOf(object) {
+  return object.track_id ?? object.class;
 }
 
-export function drawObjects({ context, scale }, objects) {
-  context.font = "600 12px system-ui, sans-serif";
-  context.textBaseline = "top";
-  for (const object of [...objects].reverse()) {
-    const { x1, y1, x2, y2 } = object.box;
-    const key = object.track_id ?? object.class;
-    const label = object.track_id === undefined
-      ? `${object.name} ${object.confidence.toFixed(2)}`
-      : `${object.track_id} ${object.name}`;
-    context.strokeStyle = context.fillStyle = colourOf(key);
-    context.lineWidth = 2;
-    context.setLineDash(object.predicted ? [5, 4] : []);
-    context.strokeRect(x1 * scale, y1 * scale, (x2 - x1) * scale, (y2 - y1) * scale);
-    context.setLineDash([]);
-    const width = context.measureText(label).width + 8;
-    const top = y1 * scale >= 17 ? y1 * scale - 17 : y1 * scale;
-    context.fillRect(x1 * scale - 1, top, width, 17);
-    context.fillStyle = "#fff";
-    context.fillText(label, x1 * scale + 3, top + 3);
-  }
+function labelOf(object) {
+  return object.track_id === undefined
+    ? `${object.name} ${Math.round(object.confidence * 100)} %`
+    : `${object.track_id} ${object.name}`;
 }
 
-// The way that each object took in the last seconds, by its foot point.
-export function drawTrails({ context, scale }, frames, last, shown) {
-  const trails = new Map(frames[last].objects.filter(shown).map((o) => [o.track_id, []]));
-  const from = frames[last].time - TRAIL_SECONDS;
-  for (let i = last; i >= 0 && frames[i].time >= from; i -= 1) {
-    for (const { track_id: id, box } of frames[i].objects) {
-      trails.get(id)?.push([((box.x1 + box.x2) / 2) * scale, box.y2 * scale]);
-    }
-  }
-  context.lineWidth = 2;
+function outlined(context, colour, width, path) {
   context.lineJoin = "round";
-  for (const [id, points] of trails) {
-    context.strokeStyle = colourOf(id);
-    context.beginPath();
-    points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+  for (const [style, thick] of [[HALO, width + 2], [colour, width]]) {
+    context.strokeStyle = style;
+    context.lineWidth = thick;
+    path();
     context.stroke();
   }
+}
+
+function polygon(context, points, closed = true) {
+  context.beginPath();
+  points.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+  if (closed) context.closePath();
+}
+
+function pill(context, text, x, y, colour, ink = DARK) {
+  const width = context.measureText(text).width + 12;
+  context.fillStyle = colour;
+  context.beginPath();
+  context.roundRect(x, y, width, LABEL, 5);
+  context.fill();
+  context.fillStyle = ink;
+  context.fillText(text, x + 6, y + LABEL / 2 + 0.5);
+}
+
+function withLetters(context) {
+  context.font = "600 12px Inter, system-ui, sans-serif";
+  context.textBaseline = "middle";
+}
+
+function drawShape(context, { box, segments, predicted }, scale, colour, chosen) {
+  if (segments) {
+    polygon(context, segments.x.map((x, i) => [x * scale, segments.y[i] * scale]));
+    context.save();
+    context.globalAlpha *= 0.3;
+    context.fillStyle = colour;
+    context.fill();
+    context.restore();
+  }
+  context.setLineDash(predicted ? [6, 5] : []);
+  outlined(context, colour, chosen ? 4 : 2, () => {
+    context.beginPath();
+    const { x1, y1, x2, y2 } = box;
+    context.roundRect(x1 * scale, y1 * scale, (x2 - x1) * scale, (y2 - y1) * scale, 3);
+  });
+  context.setLineDash([]);
+}
+
+// Labels stand on their boxes, or in them where there is no room above.
+function drawLabel(context, object, scale, bounds, colour) {
+  const text = labelOf(object);
+  const width = context.measureText(text).width + 12;
+  const left = Math.min(Math.max(object.box.x1 * scale - 1, 0), bounds.width - width);
+  const above = object.box.y1 * scale - LABEL - 1;
+  pill(context, text, left, above < 0 ? Math.max(object.box.y1 * scale, 0) + 1 : above, colour);
+}
+
+// `chosen` is the key of one object; the others then stand back.
+export function drawObjects({ context, scale, bounds }, objects, chosen) {
+  withLetters(context);
+  const faded = (object) => (chosen !== null && keyOf(object) !== chosen ? 0.35 : 1);
+  const surest = [...objects].reverse();
+  for (const object of surest) {
+    context.globalAlpha = faded(object);
+    drawShape(context, object, scale, colourOf(keyOf(object)), keyOf(object) === chosen);
+  }
+  for (const object of surest) {
+    context.globalAlpha = faded(object);
+    drawLabel(context, object, scale, bounds, colourOf(keyOf(object)));
+  }
+  context.globalAlpha = 1;
+}
+
+// The way that each object took in the last seconds, by its foot, fading with age. Where it was
+// out of the picture, its way is not known and has a gap.
+export function drawTrails({ context, scale }, frames, last, objects) {
+  const now = frames[last].time;
+  const before = new Map(objects.map((object) => [object.track_id, null])); // nearer to now
+  context.lineWidth = 3;
+  context.lineCap = "round";
+  for (let i = last; i >= 0 && frames[i].time >= now - TRAIL_SECONDS; i -= 1) {
+    context.globalAlpha = 1 - (now - frames[i].time) / TRAIL_SECONDS;
+    const here = new Map();
+    for (const { track_id: id, box } of frames[i].objects) {
+      if (!before.has(id)) continue;
+      const point = [((box.x1 + box.x2) / 2) * scale, box.y2 * scale];
+      here.set(id, point);
+      if (!before.get(id)) continue;
+      context.strokeStyle = colourOf(id);
+      polygon(context, [before.get(id), point], false);
+      context.stroke();
+    }
+    for (const id of before.keys()) before.set(id, here.get(id) ?? null);
+  }
+  context.globalAlpha = 1;
+}
+
+// On each side of a line stands how many have come to it.
+function drawLine({ context, bounds }, { points, totals }) {
+  const [start, end] = points.map(([x, y]) => [x * bounds.width, y * bounds.height]);
+  const way = [end[0] - start[0], end[1] - start[1]];
+  const long = Math.hypot(...way) || 1;
+  outlined(context, REGION, 3, () => polygon(context, [start, end], false));
+  if (!totals) return;
+  const sides = [["A", -1, totals.b_to_a], ["B", 1, totals.a_to_b]];
+  for (const [name, sign, count] of sides) {
+    const x = (start[0] + end[0]) / 2 - (sign * 24 * way[1]) / long;
+    const y = (start[1] + end[1]) / 2 + (sign * 24 * way[0]) / long;
+    const text = `${name} ${count}`;
+    const width = context.measureText(text).width + 12;
+    pill(context, text, x - width / 2, y - LABEL / 2, REGION);
+  }
+}
+
+function drawZone({ context, bounds }, { points, totals, name }) {
+  const corners = points.map(([x, y]) => [x * bounds.width, y * bounds.height]);
+  polygon(context, corners, points.length > 2);
+  context.fillStyle = "rgb(255 255 255 / 14%)";
+  context.fill();
+  outlined(context, REGION, 2, () => polygon(context, corners, Boolean(totals)));
+  if (!totals) return;
+  const [x, y] = corners.reduce((top, corner) => (corner[1] < top[1] ? corner : top));
+  pill(context, `${name} ${totals.inside}`, x + 8, y + 8, REGION);
+}
+
+export function drawRegion(view, region) {
+  withLetters(view.context);
+  (region.kind === "line" ? drawLine : drawZone)(view, region);
 }

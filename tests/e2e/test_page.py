@@ -1,95 +1,113 @@
-"""The page in a real browser: a picture and a video chosen, their objects listed and drawn."""
+"""Pictures and videos on the page: listed, drawn in step, filtered, and given up."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
+import json
+import re
 from pathlib import Path
 
-import cv2
 import pytest
 from playwright import sync_api
 
-from tests.service.clips import clip, picture
+from models.fake import FakeDetector
+from tests.e2e.conftest import Open, expect_said, follow, painted
+from tests.service.clips import clip
+from tests.service.gate import Gate, until
 from tests.service.serving import serving
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
+pytestmark = pytest.mark.browser
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (apt-get install chromium)"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def page(browser: sync_api.Browser) -> Iterator[sync_api.Page]:
-    """The page of a server with the fake detector; no error of its own may reach its console."""
-    errors: list[str] = []
-
-    def remember(said: sync_api.ConsoleMessage) -> None:
-        # The browser itself reports every answer that is a refusal.
-        if said.type == "error" and not said.text.startswith("Failed to load resource"):
-            errors.append(said.text)
-
-    with serving() as (address, _):
-        page = browser.new_page(viewport={"width": 1100, "height": 800})
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", remember)
-        page.goto(address)
-        sync_api.expect(page.locator("#health")).to_have_text("ready")
-        yield page
-        page.close()
-    assert errors == []
+# Where the red rectangle is in the frame of the video that is on the screen, and where the left
+# edge of what is drawn beside it is: in rows 30 to 50 there is nothing else.
+RED_AND_BOX = """() => {
+    const edge = (source, width, height, hit) => {
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [width, height];
+        const context = canvas.getContext("2d");
+        context.drawImage(source, 0, 0, width, height);
+        const rows = context.getImageData(0, 30, width, 20).data;
+        for (let x = 0; x < width; x += 1) {
+            for (let y = 0; y < 20; y += 1) {
+                const at = 4 * (y * width + x);
+                if (hit(rows.subarray(at, at + 4))) return x;
+            }
+        }
+        return null;
+    };
+    const video = document.getElementById("video");
+    return [
+        edge(video, 160, 120, ([r, g]) => r > 170 && g < 90),
+        edge(document.getElementById("overlay"), 160, 120, (pixel) => pixel[3] > 100),
+    ];
+}"""
 
 
-def painted(page: sync_api.Page) -> int:
-    """How many pixels of the overlay are not transparent."""
-    count = page.locator("#overlay").evaluate(
-        """canvas => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
-            .data.filter((value, i) => i % 4 === 3 && value).length"""
-    )
-    return int(count)
+def count_requests(page: sync_api.Page, path: str) -> list[str]:
+    """The addresses of the requests to a path from now on."""
+    seen: list[str] = []
+    page.on("request", lambda asked: seen.append(asked.url) if path in asked.url else None)
+    return seen
 
 
-def test_a_pictures_objects_are_listed_and_drawn(page: sync_api.Page, tmp_path: Path) -> None:
-    path = tmp_path / "two.png"
-    cv2.imwrite(str(path), picture(3))
-    page.locator("#file").set_input_files(path)
+def test_a_pictures_objects_are_listed_and_drawn(page: sync_api.Page, still: Path) -> None:
+    page.locator("#file").set_input_files(still)
     sync_api.expect(page.locator("#caption")).to_have_text("2 objects")
     assert sorted(page.locator("#rows tr td:first-child").all_inner_texts()) == ["green", "red"]
     assert painted(page) > 500
+    expect_said(page, "fake took")
 
 
-def test_the_confidence_and_class_controls_act_at_once(page: sync_api.Page, tmp_path: Path) -> None:
-    path = tmp_path / "two.png"
-    cv2.imwrite(str(path), picture(3))
-    page.locator("#file").set_input_files(path)
+def test_confidence_and_classes_act_at_once_and_send_nothing(
+    page: sync_api.Page, still: Path
+) -> None:
+    page.locator("#file").set_input_files(still)
     sync_api.expect(page.locator("#caption")).to_have_text("2 objects")
-    page.locator("#shown").select_option("red")
+    sent = count_requests(page, "/v1/detect")
+    page.locator("#classes").get_by_role("button", name="red 1").click()
     sync_api.expect(page.locator("#caption")).to_have_text("1 object")
-    page.locator("#shown").select_option("")
-    page.locator("#conf").fill("0.95")
+    page.locator("#classes").get_by_role("button", name="red").click()
+    sync_api.expect(page.locator("#caption")).to_have_text("2 objects")
+    page.locator("#confidence").fill("0.95")
     sync_api.expect(page.locator("#caption")).to_have_text("0 objects")
     assert painted(page) == 0
+    assert sent == []
 
 
-def test_a_videos_tracks_are_listed_and_drawn(page: sync_api.Page, tmp_path: Path) -> None:
-    path = tmp_path / "moving.mp4"
-    path.write_bytes(clip("mp4", 30))
-    page.locator("#file").set_input_files(path)
-    sync_api.expect(page.locator("#message")).to_contain_text("30 frames, 2 tracks")
+def test_a_videos_tracks_are_listed_drawn_and_laid_out_in_time(
+    page: sync_api.Page, moving: Path
+) -> None:
+    follow(page, moving)
+    sync_api.expect(page.locator("#caption")).to_contain_text("2 tracks")
     assert page.locator("#rows tr").count() == 2
+    lanes = page.locator("#lanes").get_by_role("button")
+    sync_api.expect(lanes).to_have_count(2)
+    sync_api.expect(lanes.first).to_have_accessible_name(
+        re.compile(r"Track 1, (red|green), 0:0\d\.\d to 0:02\.9: go to it")
+    )
     assert painted(page) > 500
+
+
+def test_what_is_drawn_is_in_step_with_the_video(page: sync_api.Page, moving: Path) -> None:
+    follow(page, moving)
+    page.keyboard.press("Home")
+    for number in range(1, 12):
+        page.keyboard.press("ArrowRight")
+        sync_api.expect(page.locator("#frame")).to_have_text(f"frame {number}")
+    sync_api.expect(page.locator("#play")).to_have_accessible_name("Play")
+    page.wait_for_function(f"() => ({RED_AND_BOX})()[0] === {10 + 2 * 11}")
+    red, box = page.evaluate(RED_AND_BOX)
+    assert abs(red - box) <= 1
+
+
+def test_a_track_that_is_clicked_is_gone_to(page: sync_api.Page, moving: Path) -> None:
+    follow(page, moving)
+    page.keyboard.press("End")
+    sync_api.expect(page.locator("#frame")).to_have_text("frame 29")
+    lane = page.locator("#lanes").get_by_role("button").last
+    lane.click()
+    sync_api.expect(page.locator("#frame")).to_have_text(re.compile("^frame [0-3]$"))
+    sync_api.expect(lane).to_have_class(re.compile("chosen"))
+    sync_api.expect(page.locator("#rows tr.chosen")).to_have_count(1)
 
 
 def test_a_video_that_the_browser_cannot_play_is_still_drawn(
@@ -97,11 +115,39 @@ def test_a_video_that_the_browser_cannot_play_is_still_drawn(
 ) -> None:
     path = tmp_path / "moving.avi"
     path.write_bytes(clip("avi", 30))
-    page.locator("#file").set_input_files(path)
-    sync_api.expect(page.locator("#message")).to_contain_text("30 frames, 2 tracks")
-    sync_api.expect(page.locator("#scrub")).to_be_visible()
-    assert page.locator("#scrub").input_value() == "29"
+    follow(page, path)
+    sync_api.expect(page.locator("#unplayable")).to_be_visible()
+    page.keyboard.press("End")
+    sync_api.expect(page.locator("#frame")).to_have_text("frame 29")
     assert painted(page) > 500
+
+
+def test_another_model_looks_at_the_same_video(visit: Open, moving: Path) -> None:
+    with serving(lambda name: FakeDetector(), models="yolo11n,yolo26n") as (address, _):
+        page = visit(address)
+        sync_api.expect(page.locator("#health")).to_have_text("ready")
+        sync_api.expect(page.locator("#model option")).to_have_count(2)
+        follow(page, moving)
+        sent = count_requests(page, "/v1/track")
+        page.locator("#model").select_option("yolo26n")
+        sync_api.expect(page.locator("#running")).to_be_visible()
+        expect_said(page, "30 frames, 2 tracks")
+        assert ["model=yolo26n" in url for url in sent] == [True]
+
+
+def test_stopping_ends_the_session_on_the_server(visit: Open, moving: Path) -> None:
+    gate = Gate()
+    with serving(lambda name: FakeDetector(gate)) as (address, app):
+        page = visit(address)
+        sync_api.expect(page.locator("#health")).to_have_text("ready")
+        gate.shut()
+        page.locator("#file").set_input_files(moving)
+        gate.wait_entered()
+        until(lambda: app.state.sessions.count == 1)
+        page.get_by_role("button", name="Stop").click()
+        expect_said(page, "Cancelled.")
+        gate.open()
+        until(lambda: app.state.sessions.count == 0)
 
 
 def test_what_is_no_picture_is_refused_in_plain_words(page: sync_api.Page, tmp_path: Path) -> None:
@@ -109,4 +155,24 @@ def test_what_is_no_picture_is_refused_in_plain_words(page: sync_api.Page, tmp_p
     path.write_text("no picture at all")
     page.locator("#file").set_input_files(path)
     sync_api.expect(page.locator("#message")).to_have_class("bad")
-    sync_api.expect(page.locator("#message")).to_contain_text("picture")
+    expect_said(page, "picture")
+
+
+HEADER = {"type": "header", "width": 160, "height": 120, "fps": 10, "frames": 30}
+FRAME = {"type": "frame", "frame": 0, "time": 0.0, "objects": []}
+FAILED = {"type": "error", "code": "model_failed", "message": "The model failed.", "frame": 1}
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [([], "The stream was cut after 1 frame"), ([FAILED], "The model failed.")],
+    ids=["cut", "error"],
+)
+def test_a_stream_without_its_end_is_told_from_a_whole_one(
+    page: sync_api.Page, moving: Path, last: list[object], said: str
+) -> None:
+    body = "".join(json.dumps(line) + "\n" for line in [HEADER, FRAME, *last])
+    page.route("**/v1/track?*", lambda route: route.fulfill(body=body))
+    page.locator("#file").set_input_files(moving)
+    expect_said(page, said)
+    sync_api.expect(page.locator("#message")).to_have_class("bad")
