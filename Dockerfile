@@ -6,6 +6,7 @@ ARG PYTHON_IMAGE=python:3.11-slim
 FROM ${PYTHON_IMAGE} AS build
 # The build of torch: cpu, or a CUDA one, for example cu130.
 ARG TORCH=cpu
+# Empty, torch comes from where pip has everything else from.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/${TORCH}
 # Names of the catalogue whose weights are baked in; with none, they are fetched at the start.
 ARG WEIGHTS=
@@ -21,8 +22,9 @@ COPY tracker tracker
 COPY service service
 # torch first, from its own index alone, so that no other build of it can slip in.
 # A server has no screen: the headless build of OpenCV needs none of its libraries.
-RUN pip install --no-deps --index-url "${TORCH_INDEX}" \
-        "$(grep ^torch== constraints.txt)" "$(grep ^torchvision== constraints.txt)" \
+RUN PIP_INDEX_URL="${TORCH_INDEX}" pip install --no-deps \
+        "torch==$(sed -n 's/^torch==//p' constraints.txt)" \
+        "torchvision==$(sed -n 's/^torchvision==//p' constraints.txt)" \
     && pip install -c constraints.txt ".[postgresql]" \
     && pip uninstall --yes opencv-python \
     && pip install --no-deps \
@@ -32,14 +34,16 @@ RUN set -e; for name in ${WEIGHTS}; do \
         trackline models pull "$name"; \
         trackline models export "$name" || echo "$name: no export"; \
     done
-# What no server runs: the tables of Ultralytics' training runs, tests, headers, pip itself.
+# What no server needs: the tables of Ultralytics' training runs, reports to Intel, tests, headers,
+# OpenVINO on graphics cards, pip itself.
 RUN if [ "${KEEP_TORCH}" = no ]; then \
         pip uninstall --yes torch torchvision ultralytics ultralytics-thop ultralytics-platform \
             sympy mpmath networkx matplotlib fonttools contourpy kiwisolver; \
     fi \
-    && pip uninstall --yes polars polars-runtime-32 pip \
-    && find /opt/trackline -type d \( -name tests -o -path "*/torch/test" -o -name include \) \
-        -prune -exec rm -rf {} +
+    && pip uninstall --yes polars polars-runtime-32 openvino-telemetry pip \
+    && find /opt/trackline \( -name tests -o -name include -o -path "*/torch/test" \
+        -o -path "*/onnx/backend/test" -o -path "*/openvino/libs/cache.json" \
+        -o -name "libopenvino_intel_[gn]pu_plugin.so" \) -prune -exec rm -rf {} +
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --create-home --uid 10001 trackline
@@ -48,6 +52,7 @@ COPY --from=build --chown=10001:10001 /data /data
 ENV PATH=/opt/trackline/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     TRACKLINE_HOST=0.0.0.0 \
+    TRACKLINE_PORT=8000 \
     TRACKLINE_CACHE_DIR=/data/cache \
     TRACKLINE_JOBS_DIR=/data/jobs
 USER 10001
@@ -55,5 +60,5 @@ WORKDIR /home/trackline
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=120s \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/v2/health/ready', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"TRACKLINE_PORT\"]}/v2/health/ready', timeout=2)"]
 CMD ["trackline", "serve"]

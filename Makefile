@@ -18,7 +18,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 HEADLESS = $(PIP_INSTALL) --no-deps --force-reinstall \
 	opencv-python-headless==$$(sed -n 's/^opencv-python==//p' constraints.txt)
 
-.PHONY: help setup demo serve test check lint types openapi schemathesis format bench bench-peers clean
+.PHONY: help setup demo serve test test-deploy check lint types openapi schemathesis format bench bench-peers clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -56,6 +56,9 @@ serve: setup ## leave a server running, its page at http://127.0.0.1:8000
 
 test: .venv/.dev .venv/.test-weights ## all tests
 	$(BIN)/python -m pytest
+
+test-deploy: .venv/.dev .venv/.test-weights ## build the image and bring the compose file up, for real
+	$(BIN)/python -m pytest -m deploy
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
