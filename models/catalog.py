@@ -72,8 +72,10 @@ def entry(name: str) -> Entry:
     """
     entries = _entries()
     if name not in entries:
-        near = difflib.get_close_matches(name, entries) or list(entries)
-        raise UnknownName(f"{name!r} is not in the catalogue; there are {', '.join(near)}")
+        near = ", ".join(difflib.get_close_matches(name, entries)) or f"{len(entries)} others"
+        raise UnknownName(
+            f"{name!r} is not in the catalogue; there are {near} (trackline models list shows all)"
+        )
     return entries[name]
 
 
