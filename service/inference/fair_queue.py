@@ -75,6 +75,7 @@ class FairQueue:
         self._share = image_share
         self._credit = 1 - image_share
         self._images: deque[Item] = deque()
+        self._passed_over: Item | None = None
         self._sessions: OrderedDict[str, deque[Item]] = OrderedDict()
         self.pixels = 0
 
@@ -102,6 +103,7 @@ class FairQueue:
         """Take everything."""
         items = [item for lane in self._lanes() for item in lane]
         self._images.clear()
+        self._passed_over = None
         self._sessions.clear()
         self.pixels = 0
         return items
@@ -128,6 +130,9 @@ class FairQueue:
                 self._sessions.move_to_end(item.session)
             batch.append(item)
             room = (most_pixels if len(batch) == 1 else room) - item.ready.pixels
+        oldest = self._images[0] if self._images else None
+        another_shape = batch and oldest and oldest.ready.key != batch[0].ready.key
+        self._passed_over = oldest if another_shape else None
         return batch
 
     def _next(self, key: Hashable, room: float) -> Item | None:
@@ -137,7 +142,10 @@ class FairQueue:
         frame = next((item for item in frames if item is not None), None)
         if image is not None and frame is not None:
             self._credit += self._share
-            if self._credit < 1:
+            # An image of another shape than the last batch leads the next one, once in two batches:
+            # else it would wait for as long as others of the frames' shape come.
+            leads = key is None and image is self._passed_over and self._credit >= self._share
+            if self._credit < 1 and not leads:
                 return frame
             self._credit -= 1
         elif frame is not None and not self._images:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +72,30 @@ def test_only_equal_shapes_share_a_batch_and_others_keep_their_place() -> None:
         queue.put(one)
     assert queue.take(8, PLENTY) == [small, small_too]
     assert queue.take(8, PLENTY) == [large]
+
+
+@pytest.mark.parametrize("most", range(2, 9))
+def test_an_image_of_another_shape_is_not_kept_waiting_by_those_of_the_frames_shape(
+    most: int,
+) -> None:
+    queue = filled(*[f"video {n}" for n in range(8)] * 40, *[None] * most)
+    other = item(None, (16, 8))
+    queue.put(other)
+    waited = 0
+    while other not in (batch := queue.take(most, PLENTY)):
+        waited += 1
+        for one in batch:
+            if one.session is None:
+                queue.put(item(None))
+    assert waited <= 3
+
+
+def test_images_that_lead_batches_take_no_more_than_their_share() -> None:
+    queue = filled(*[f"video {n}" for n in range(8)] * 40)
+    for number in range(200):
+        queue.put(item(None, (16 + 8 * (number % 4), 8)))
+    led = [queue.take(4, PLENTY)[0].session is None for _ in range(40)]
+    assert led.count(True) <= 21
 
 
 def test_the_pixel_budget_closes_a_batch_and_a_giant_goes_alone() -> None:
