@@ -59,7 +59,8 @@ def visit(browser: sync_api.Browser) -> Iterator[Open]:
 
     def remember(said: sync_api.ConsoleMessage) -> None:
         # The browser itself reports every answer that is a refusal.
-        if said.type in ("error", "warning") and not said.text.startswith("Failed to load"):
+        refused = said.text.startswith(("Failed to load", "WebSocket connection to"))
+        if said.type in ("error", "warning") and not refused:
             wrongs.append(said.text)
 
     def look(asked: sync_api.Request, host: str) -> None:
@@ -73,6 +74,7 @@ def visit(browser: sync_api.Browser) -> Iterator[Open]:
         permissions: tuple[str, ...] = (),
         scheme: str = "light",
         width: int = WIDE["width"],
+        stopped_clock: bool = False,
     ) -> sync_api.Page:
         context = chosen.new_context(
             viewport={"width": width, "height": WIDE["height"]},
@@ -85,6 +87,8 @@ def visit(browser: sync_api.Browser) -> Iterator[Open]:
         page.on("pageerror", lambda error: wrongs.append(f"{error} {error.stack}"))
         page.on("console", remember)
         page.on("request", lambda asked: look(asked, urlsplit(address).netloc))
+        if stopped_clock:
+            page.clock.install()
         page.goto(address)
         return page
 
