@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp, TensorMetadata
 
 from models.errors import ModelError
-from models.fcn import trace
+from models.fcn import note_shapes, trace
 from models.fcn_backbone import IMAGENET, STRIDES, Backbone, Colours
 
 _PROBE = 256
@@ -42,10 +41,10 @@ def backbone_of(classifier: nn.Module, colours: Colours = IMAGENET) -> Backbone:
     network = trace(classifier)
     try:
         with torch.no_grad():
-            ShapeProp(network).propagate(torch.zeros(1, 3, _PROBE, _PROBE))
+            note_shapes(network, torch.zeros(1, 3, _PROBE, _PROBE))
     except (RuntimeError, AssertionError) as error:
         raise ModelError(
-            f"backbone: it takes no image of {_PROBE}x{_PROBE}, so not any size: {error}"
+            f"backbone: it takes no image of {_PROBE}x{_PROBE}: {str(error).splitlines()[0]}"
         ) from error
     ends = [_neck(network, stride) for stride in STRIDES]
     _keep(network, ends)
@@ -53,7 +52,7 @@ def backbone_of(classifier: nn.Module, colours: Colours = IMAGENET) -> Backbone:
     parts = [
         _between(network, begin, end) for begin, end in zip([first, *ends], ends, strict=False)
     ]
-    channels = [node.meta["tensor_meta"].shape[1] for node in ends]
+    channels = [node.meta["shape"][1] for node in ends]
     return Backbone(
         (parts[0], parts[1], parts[2]), (channels[0], channels[1], channels[2]), colours
     )
@@ -90,18 +89,12 @@ def _neck(network: fx.GraphModule, stride: int) -> fx.Node:
     place = {node: number for number, node in enumerate(nodes)}
     oldest = len(nodes)  # of what is read further on
     for number, node in reversed(list(enumerate(nodes))):
-        if oldest >= number and _map_size(node) == (side, side):
+        if oldest >= number and node.meta["shape"][2:] == (side, side):
             return node
         oldest = min([oldest, *(place[other] for other in node.all_input_nodes)])
     raise ModelError(
         f"backbone: no map of stride {stride}; networks with maps at strides of {STRIDES} expected"
     )
-
-
-def _map_size(node: fx.Node) -> tuple[int, ...] | None:
-    """Height and width of a value that is a map."""
-    found = node.meta.get("tensor_meta")
-    return tuple(found.shape[2:]) if isinstance(found, TensorMetadata) else None
 
 
 def _between(network: fx.GraphModule, begin: fx.Node, end: fx.Node) -> fx.GraphModule:

@@ -56,9 +56,12 @@ def pixel_boxes(boxes: ArrayLike, height: int, width: int) -> NDArray[np.int64]:
     Raises
     ------
     InvalidInput
-        Another shape than [N, 4], or a box that is not finite.
+        No numbers, another shape than [N, 4], or a box that is not finite.
     """
-    corners = np.asarray(boxes, np.float64)
+    try:
+        corners = np.asarray(boxes, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"boxes: expected numbers of shape [N, 4]: {error}") from error
     if corners.size == 0:
         corners = corners.reshape(0, 4)
     if corners.ndim != 2 or corners.shape[1] != 4:

@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 
 from models.errors import InvalidInput, ModelError
 from models.fcn_head import HeadStep, convolutional_head, head_step
@@ -114,13 +113,25 @@ def trace(model: nn.Module) -> fx.GraphModule:
         model.train(training)
 
 
+def note_shapes(network: fx.GraphModule, images: Tensor) -> Any:
+    """Run a network, and note the shape of every tensor on the way as its node's ``shape``."""
+    return _Shapes(network).run(images)
+
+
+class _Shapes(fx.Interpreter):
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        n.meta["shape"] = tuple(value.shape) if isinstance(value, Tensor) else ()
+        return value
+
+
 def _measure(network: fx.GraphModule, height: int, width: int) -> None:
     """Note the shape of every value at the training size."""
     weight = next(network.parameters(), torch.zeros(()))
     probe = torch.zeros(2, 3, height, width, dtype=weight.dtype, device=weight.device)
     try:
         with torch.no_grad():
-            answer = ShapeProp(network).propagate(probe)
+            answer = note_shapes(network, probe)
     except RuntimeError as error:
         raise InvalidInput(
             f"input_size: the model does not take [N, 3, {height}, {width}]: {error}"
@@ -137,7 +148,7 @@ def _split(network: fx.GraphModule) -> tuple[list[HeadStep], fx.Node]:
     while (step := head_step(network, node)) is not None:
         steps.append(step)
         node = node.args[0]
-    if len(node.meta["tensor_meta"].shape) != 4:
+    if len(node.meta["shape"]) != 4:
         raise ModelError(
             f"the head goes through {node.name!r} ({node.op} {node.target}), which is none of: "
             "flattening, pooling, dense layer, activation, dropout, normalisation"

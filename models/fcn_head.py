@@ -64,7 +64,7 @@ def head_step(network: fx.GraphModule, node: Any) -> HeadStep | None:
         kind = _KINDS.get(node.target)
     else:
         kind = next((_KINDS[base] for base in type(module).__mro__ if base in _KINDS), None)
-    before, after = (tuple(item.meta["tensor_meta"].shape) for item in (node.args[0], node))
+    before, after = (item.meta["shape"] for item in (node.args[0], node))
     if kind in ("mean", "maximum") and not _ends_the_map(module, node.target, after):
         return None
     if isinstance(module, nn.Conv2d | nn.BatchNorm2d) and before[2:] != (1, 1):

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from models.errors import InvalidInput
 from models.types import Image
 
+MAX_IMGSZ = 8192
+"""Largest side of a network's input, in pixels; 8K footage fits."""
+
 PADDING = 114
 """Grey of the border, the value that YOLO networks are trained with."""
 
@@ -54,10 +57,10 @@ class Letterbox:
         Raises
         ------
         InvalidInput
-            ``imgsz`` is below 1.
+            ``imgsz`` is below 1 or above `MAX_IMGSZ`.
         """
-        if imgsz < 1:
-            raise InvalidInput(f"imgsz: expected a positive number of pixels, got {imgsz}")
+        if not 1 <= imgsz <= MAX_IMGSZ:
+            raise InvalidInput(f"imgsz: expected 1 to {MAX_IMGSZ} pixels, got {imgsz}")
         imgsz += -imgsz % stride
         height, width = image_size
         scale = min(imgsz / height, imgsz / width)

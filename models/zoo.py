@@ -15,7 +15,7 @@ from models.batch_detector import BatchDetector, PreparedImage
 from models.box_masks import box_mask
 from models.errors import InvalidInput, RuntimeUnavailable
 from models.nms import batched_nms
-from models.preprocess import Letterbox, check_image
+from models.preprocess import MAX_IMGSZ, Letterbox, check_image
 from models.runtime import check_settings, choose_runtime
 from models.torchvision_compat import load_torchvision
 from models.types import Detections, DetectOptions, Image
@@ -92,8 +92,8 @@ class ZooDetector(BatchDetector):
 
     def _inner(self, image: tuple[int, int], imgsz: int) -> tuple[int, int]:
         """Height and width of the input for an image of this height and width."""
-        if imgsz < 1:
-            raise InvalidInput(f"imgsz: expected a positive number of pixels, got {imgsz}")
+        if not 1 <= imgsz <= MAX_IMGSZ:
+            raise InvalidInput(f"imgsz: expected 1 to {MAX_IMGSZ} pixels, got {imgsz}")
         if self.size.fixed is not None:
             if imgsz != self.imgsz:
                 raise InvalidInput(f"imgsz: {self.name} takes {self.imgsz} alone, got {imgsz}")

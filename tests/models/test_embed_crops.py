@@ -93,6 +93,8 @@ def test_another_image_is_refused(image: NDArray[np.uint8]) -> None:
         ([0, 0, 1, 1], r"expected shape \[N, 4\], got \[4\]"),
         ([(0, 0, 1, 1), (0, 0, float("nan"), 1)], "expected finite corners.*nan"),
         ([(0, 0, float("inf"), 1)], "expected finite corners.*inf"),
+        ([("a", "b", "c", "d")], "expected numbers"),
+        ([(0, 0, 1, 1), (0, 0, 1)], "expected numbers"),
     ],
 )
 def test_other_boxes_are_refused(boxes: list[object], message: str) -> None:

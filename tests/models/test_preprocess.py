@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.errors import InvalidInput
-from models.preprocess import PADDING, Letterbox, check_image
+from models.preprocess import MAX_IMGSZ, PADDING, Letterbox, check_image
 from tests.models.yolo_oracle import LetterBox
 
 SIDES = st.integers(1, 700)
@@ -79,9 +79,10 @@ def test_view_of_an_image_is_taken() -> None:
     )
 
 
-def test_imgsz_below_one_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="imgsz: expected a positive number of pixels, got 0"):
-        Letterbox.fit((10, 10), 0)
+@pytest.mark.parametrize("imgsz", [-1, 0, MAX_IMGSZ + 1, 10**9])
+def test_imgsz_that_is_no_size_of_a_picture_is_refused(imgsz: int) -> None:
+    with pytest.raises(InvalidInput, match=f"imgsz: expected 1 to {MAX_IMGSZ} pixels, got {imgsz}"):
+        Letterbox.fit((10, 10), imgsz)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,8 @@ def test_decoded_answer_is_that_of_the_model_itself(
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"not a checkpoint at all", b"PK\x03\x04 half of an archive"]
+    "content",
+    [b"", b"not a checkpoint at all", b"PK\x03\x04 half of an archive", b"junk" * 50],
 )
 def test_damaged_checkpoint_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "broken.pt"
