@@ -89,6 +89,8 @@ def _child(job: dict[str, Any], descriptors: list[int], requests: socket.socket)
         seekable = stat.S_ISREG(os.fstat(_INPUT).st_mode)
         decode(Connection(_CONTROL), Source(_INPUT, seekable), ring, task)
         status = 0
+    except (EOFError, ConnectionError):
+        pass  # whoever wanted the frames has gone
     except BaseException:
         traceback.print_exc()
     finally:

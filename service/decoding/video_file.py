@@ -34,7 +34,8 @@ def open_video(path: Path, decoders: Decoders) -> Iterator[Video]:
     """
     if not path.is_file():
         raise InvalidInput(f"a video file is expected, but there is none at {path}")
-    with path.open("rb") as file:
+    # Unbuffered: the decoder goes on where the descriptor itself is.
+    with path.open("rb", buffering=0) as file:
         container = recognise(file.read(HEAD_BYTES))
         file.seek(0)
         job = Job(container.value, ring_bytes=bytes_for(MOST_PIXELS), max_pixels=MOST_PIXELS)

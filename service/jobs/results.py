@@ -86,7 +86,15 @@ class Results:
         return await self._make(store, record, folder, make)
 
     async def annotated(self, store: JobStore, record: JobRecord, folder: JobFolder) -> Path:
-        """The video of a job with its tracks drawn; raises as `tracks` does."""
+        """The video of a job with its tracks drawn.
+
+        Raises
+        ------
+        InvalidInput
+            It has no frame that can be drawn.
+        NotFound
+            The job was removed meanwhile.
+        """
         return await self._make(
             store,
             record,
@@ -109,10 +117,14 @@ class Results:
 
     def _annotate(self, folder: JobFolder, draft: Path) -> None:
         frames = (line for line in _messages(folder.lines) if line["type"] == "frame")
+        drawn = 0
         for _ in annotate_video(folder.video, frames, draft, self._decoders):
             if self._stopping.is_set():
                 raise ShuttingDown("the server is shutting down")
             folder.path.stat()  # fails once the job is removed
+            drawn += 1
+        if not drawn:
+            raise InvalidInput("no frame of the video was followed, there is nothing to draw")
 
     def _refined(self, record: JobRecord, folder: JobFolder) -> Path:
         query = TrackQuery.model_validate_json(record.query)

@@ -119,6 +119,23 @@ def test_the_annotated_video_has_every_frame_and_takes_ranges(
     assert status(client, done)["bytes"] >= before + len(answer.content)
 
 
+@pytest.mark.parametrize("container", ["matroska", "gif", "avi", "mpegts"])
+def test_videos_of_every_kind_are_annotated(client: httpx.Client, container: str) -> None:
+    job_id = client.post(VIDEOS, content=clip(container, 6)).json()["id"]
+    assert stream(client, job_id)[-1]["type"] == "end"
+    answer = client.get(f"/v1/videos/{job_id}/annotated.mp4")
+    assert answer.status_code == 200, answer.text
+    assert len(pictures(answer.content)) == 6
+
+
+def test_a_job_without_a_frame_has_nothing_to_draw(client: httpx.Client) -> None:
+    job_id = post(client, 5, target=VIDEOS + "&start=50")
+    assert stream(client, job_id)[-1]["frames"] == 0
+    answer = client.get(f"/v1/videos/{job_id}/annotated.mp4")
+    assert answer.status_code == 422
+    assert "no frame" in answer.json()["detail"]
+
+
 def test_results_are_409_until_the_job_is_done(tmp_path: Path, gate: Gate) -> None:
     with job_server(tmp_path, gate) as (http, _):
         gate.shut()
