@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import models.quiet  # noqa: F401  # before any runtime is imported
+
 if TYPE_CHECKING:
     from models.detector import load_detector
     from models.embedder import load_embedder
