@@ -13,7 +13,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match, Mount
-from starlette.staticfiles import StaticFiles
 
 from models.errors import TracklineError
 from service.decoding.decoders import Decoders
@@ -135,7 +134,7 @@ def _add_routes(app: FastAPI) -> None:
     app.include_router(pages.router)
     app.include_router(docs.router)
     app.mount(docs.ASSETS, docs.assets())
-    app.mount("/web", StaticFiles(directory=pages.WEB), name="web")
+    app.mount("/web", pages.PageFiles(), name="web")
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
