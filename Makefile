@@ -18,7 +18,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 HEADLESS = $(PIP_INSTALL) --no-deps --force-reinstall \
 	opencv-python-headless==$$(sed -n 's/^opencv-python==//p' constraints.txt)
 
-.PHONY: help setup demo serve test test-deploy check lint types openapi schemathesis format bench bench-peers clean
+.PHONY: help setup demo serve test test-deploy check lint types openapi schemathesis format bench bench-peers train-fcn clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -88,6 +88,9 @@ bench: setup ## speed of the networks, of suppression and of the tracker; benchm
 # MOT_DIR=DIR adds accuracy on the sequences there to the speed.
 bench-peers: .venv-peers/.installed ## the tracker beside those of others, in an environment of their own
 	$(BIN)/trackline bench peers $(if $(MOT_DIR),--mot-dir $(MOT_DIR))
+
+train-fcn: setup ## make the shipped FCN weights again; hours (docs/training.md)
+	$(BIN)/python -m benchmarks.train_fcn --work runs/shipped --install
 
 format: .venv/.dev ## format and mend what can be mended
 	$(BIN)/ruff format .

@@ -28,6 +28,35 @@ class Interrupted(TracklineError):
     """The user ended the training."""
 
 
+Data = Annotated[
+    list[Path],
+    typer.Option(help="Labelled pictures, YOLO or COCO; several count equally.", exists=True),
+]
+Val = Annotated[
+    list[Path] | None,
+    typer.Option(help="What is measured after each epoch; part val of the data if unset."),
+]
+RunFolder = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder of the run; runs/NETWORK if unset.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run there.")]
+Backbone = Annotated[str, typer.Option(help="A backbone by name.")]
+Imgsz = Annotated[int, typer.Option(help="Side of the input once trained.")]
+Crop = Annotated[int, typer.Option(help="Side of the parts of pictures that are learnt.")]
+Epochs = Annotated[int, typer.Option(help="Most epochs.")]
+FrozenEpochs = Annotated[int, typer.Option(help="Epochs with the backbone frozen, the first ones.")]
+Samples = Annotated[int, typer.Option(help="Pictures an epoch; as many as there are if 0.")]
+BatchSize = Annotated[int, typer.Option(help="Pictures a step.")]
+Rate = Annotated[float, typer.Option(help="Learning rate of the heads; a tenth for the backbone.")]
+Patience = Annotated[int, typer.Option(help="Epochs without a better score before it ends.")]
+Mosaic = Annotated[float, typer.Option(help="Share of samples made of four pictures.")]
+Paste = Annotated[float, typer.Option(help="Cut-out objects pasted onto a sample, in the mean.")]
+Bf16 = Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16.")]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Workers = Annotated[int, typer.Option(min=0, help="More processes that make samples.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command("train")(train)
@@ -35,43 +64,25 @@ def register(app: typer.Typer) -> None:
 
 def train(
     network: Annotated[Network, typer.Argument(help="The detector, or a segmenter.")],
-    data: Annotated[
-        list[Path],
-        typer.Option(help="Labelled pictures, YOLO or COCO; several count equally.", exists=True),
-    ],
-    val: Annotated[
-        list[Path] | None,
-        typer.Option(help="What is measured after each epoch; part val of the data if unset."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of the run; runs/NETWORK if unset")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run there.")] = False,
-    backbone: Annotated[str, typer.Option(help="A backbone by name.")] = "mobilenet",
-    imgsz: Annotated[int, typer.Option(help="Side of the input once trained.")] = 640,
-    crop: Annotated[int, typer.Option(help="Side of the parts of pictures that are learnt.")] = 320,
-    epochs: Annotated[int, typer.Option(help="Most epochs.")] = 30,
-    frozen_epochs: Annotated[
-        int, typer.Option(help="Epochs with the backbone frozen, the first ones.")
-    ] = 3,
-    samples: Annotated[int, typer.Option(help="Pictures an epoch; as many as there are if 0.")] = 0,
-    batch: Annotated[int, typer.Option(help="Pictures a step.")] = 8,
-    lr: Annotated[
-        float, typer.Option(help="Learning rate of the heads; a tenth for the backbone.")
-    ] = 2e-3,
-    patience: Annotated[
-        int, typer.Option(help="Epochs without a better score after which it ends.")
-    ] = 10,
-    mosaic: Annotated[float, typer.Option(help="Share of samples made of four pictures.")] = 0.5,
-    paste: Annotated[
-        float, typer.Option(help="Cut-out objects pasted onto a sample, in the mean.")
-    ] = 1.0,
-    bf16: Annotated[bool, typer.Option("--bf16", help="Compute in bfloat16.")] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    workers: Annotated[
-        int, typer.Option(min=0, help="Processes that make samples beside the first one.")
-    ] = 0,
+    data: Data,
+    val: Val = None,
+    output: RunFolder = None,
+    resume: Resume = False,
+    backbone: Backbone = "mobilenet",
+    imgsz: Imgsz = 640,
+    crop: Crop = 320,
+    epochs: Epochs = 30,
+    frozen_epochs: FrozenEpochs = 3,
+    samples: Samples = 0,
+    batch: BatchSize = 8,
+    lr: Rate = 2e-3,
+    patience: Patience = 10,
+    mosaic: Mosaic = 0.5,
+    paste: Paste = 1.0,
+    bf16: Bf16 = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+    workers: Workers = 0,
 ) -> None:
     """Fine-tune a network on one's own labelled pictures."""
     from models.runtime import choose_runtime

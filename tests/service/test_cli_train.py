@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from models.ground_truth import read_ground_truth
+from models.training.recipe import NETWORKS
+from service.cli.train import Network
 from tests.service.clips import clip, picture
 from tests.service.test_cli_files import trackline
 
@@ -65,6 +67,10 @@ def test_label_says_what_is_wrong_in_a_line(
     assert done.returncode == 1
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_every_network_can_be_named() -> None:
+    assert {network.value for network in Network} == NETWORKS.keys()
 
 
 def test_train_says_what_is_wrong_in_a_line(labelled: Path, tmp_path: Path) -> None:
