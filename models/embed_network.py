@@ -86,7 +86,19 @@ class NetworkEmbedder:
 
     def __call__(self, image: Image, boxes: ArrayLike) -> NDArray[np.float32]:
         """Unit rows float32 [N, dim] for boxes [N, 4] x1, y1, x2, y2 in pixels of the image."""
-        crops = cut_crops(image, boxes, self._recipe.height, self._recipe.width)
+        return self.rows(self.crops(image, boxes))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a crop in pixels."""
+        return self._recipe.height, self._recipe.width
+
+    def crops(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
+        """What of an image the network looks at, uint8 [N, height, width, 3]."""
+        return cut_crops(image, boxes, self._recipe.height, self._recipe.width)
+
+    def rows(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Unit rows float32 [N, dim] for crops as `crops` cuts them."""
         if not len(crops):
             return np.empty((0, self.dim), np.float32)
         # A runtime takes new work from one thread at a time, and answers any number.

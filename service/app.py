@@ -24,6 +24,7 @@ from service.http.limits import Admission, BodyLimit
 from service.http.metrics import Metrics
 from service.http.openapi import describe, name_of
 from service.http.responses import refusal, refusal_for
+from service.inference.engine import Engine, LocalEngine
 from service.inference.registry import Models
 from service.jobs import Jobs
 from service.jobs.results import Results
@@ -56,7 +57,9 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def create_app(
-    settings: Settings | None = None, load: Callable[[str], Detector] | None = None
+    settings: Settings | None = None,
+    load: Callable[[str], Detector] | None = None,
+    make_engine: Callable[[Settings, Metrics], Engine] | None = None,
 ) -> FastAPI:
     """Put an application together; models are loaded once it is started.
 
@@ -66,6 +69,8 @@ def create_app(
         None reads them from the environment.
     load : callable or None
         Makes the detector of a name; None takes `models.load_detector`.
+    make_engine : callable or None
+        Makes what runs the networks; None runs them in this process.
     """
     settings = settings or Settings()
     app = FastAPI(
@@ -80,8 +85,12 @@ def create_app(
     state = app.state
     state.settings = settings
     state.metrics = Metrics()
-    state.models = Models(settings, state.metrics, load)
-    state.segmenters = Segmenters(settings, state.metrics)
+    if make_engine is None:
+        state.engine = LocalEngine(settings, state.metrics, load)
+    else:
+        state.engine = make_engine(settings, state.metrics)
+    state.models = Models(settings, state.engine)
+    state.segmenters = Segmenters(settings, state.metrics, state.engine.segmenter)
     state.codec = ImageCodec(settings)
     state.admission = Admission(settings.max_requests)
     state.decoders = Decoders()
@@ -119,6 +128,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(state.jobs.close)
         await asyncio.to_thread(state.segmenters.close)
         await asyncio.to_thread(state.models.close)
+        await asyncio.to_thread(state.engine.close)
         await asyncio.to_thread(state.decoders.close)
         state.codec.close()
 

@@ -12,7 +12,7 @@ from models.types import DetectOptions
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from models.detector import Detector
+    from service.inference.engine import Described
 
 
 class DetectQuery(BaseModel):
@@ -47,7 +47,7 @@ class DetectQuery(BaseModel):
         description="Side of the network's input in pixels; the model's own where it is left out.",
     )
 
-    def options(self, detector: Detector, settings: Settings) -> DetectOptions:
+    def options(self, detector: Described, settings: Settings) -> DetectOptions:
         """The options for a detector.
 
         Raises

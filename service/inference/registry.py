@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from models import catalog
-from models.detector import load_detector
 from models.errors import TracklineError
 from service.errors import Conflict, ModelNotReady, ShuttingDown, UnknownModel
-from service.http.metrics import Metrics
-from service.inference.batching import Batcher, State
+from service.inference.engine import Engine, ModelQueue
+from service.inference.flight import State
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from models.detector import Detector
     from models.embedder import Embedder
 
 log = logging.getLogger(__name__)
@@ -35,23 +32,15 @@ class Models:
     ----------
     settings : Settings
         Names what is loaded at start, and the runtime and device.
-    metrics : Metrics
-        Where the batchers measure.
-    load : callable or None
-        Makes the detector of a name; None takes `models.load_detector`.
+    engine : Engine
+        Where they run.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        metrics: Metrics,
-        load: Callable[[str], Detector] | None = None,
-    ) -> None:
+    def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings = settings
-        self._metrics = metrics
-        self._load = load or self._load_from_catalogue
+        self._engine = engine
         self._lock = threading.Lock()
-        self._batchers: dict[str, Batcher] = {}
+        self._batchers: dict[str, ModelQueue] = {}
         self._embedders: dict[str, Embedder] = {}
         self._embedder_lock = threading.Lock()
         self._embedder_loader = threading.Thread(
@@ -65,8 +54,8 @@ class Models:
             self.load(name)
         self._embedder_loader.start()
 
-    def load(self, name: str) -> Batcher:
-        """Begin to load a detector; `Batcher.loaded` tells when it is ready.
+    def load(self, name: str) -> ModelQueue:
+        """Begin to load a detector; `ModelQueue.loaded` tells when it is ready.
 
         Raises
         ------
@@ -85,7 +74,7 @@ class Models:
             most = self._settings.max_models
             if batcher is None and len(self._batchers) >= most:
                 raise Conflict(f"{most} models are loaded, the most allowed; unload one first")
-            fresh = Batcher(name, lambda: self._load(name), self._settings, self._metrics)
+            fresh = self._engine.detector(name)
             self._batchers[name] = fresh
         if batcher is not None:
             batcher.close()
@@ -108,7 +97,7 @@ class Models:
             raise Conflict(f"{name} is not loaded")
         batcher.close()
 
-    def batcher(self, name: str | None = None) -> Batcher:
+    def batcher(self, name: str | None = None) -> ModelQueue:
         """The batcher of a ready detector; of the default one where no name is given.
 
         Raises
@@ -145,7 +134,7 @@ class Models:
         """Whether at least one detector has passed a forward and takes work."""
         return any(batcher.state is State.READY for batcher in self.loaded().values())
 
-    def loaded(self) -> dict[str, Batcher]:
+    def loaded(self) -> dict[str, ModelQueue]:
         """The batchers by name, whatever their state."""
         with self._lock:
             return dict(self._batchers)
@@ -165,12 +154,10 @@ class Models:
         WeightsError, ModelError
             It could not be loaded.
         """
-        from models.embedder import load_embedder
-
         name = name or self._settings.embedder
         with self._embedder_lock:
             if name not in self._embedders:
-                self._embedders[name] = load_embedder(name, runtime=self._settings.runtime)
+                self._embedders[name] = self._engine.embedder(name)
             return self._embedders[name]
 
     def close(self) -> None:
@@ -191,10 +178,6 @@ class Models:
             self.embedder()
         except TracklineError:
             log.exception("the embedder %s could not be loaded", self._settings.embedder)
-
-    def _load_from_catalogue(self, name: str) -> Detector:
-        settings = self._settings
-        return load_detector(name, settings.runtime, settings.device, settings.threads)
 
 
 def known() -> list[str]:

@@ -133,6 +133,11 @@ class Jobs:
         """Jobs that run."""
         return len(self._running)
 
+    @property
+    def kept(self) -> bool:
+        """Whether this server has the folder of the jobs."""
+        return self._store is not None
+
     def folder(self, job_id: str) -> JobFolder:
         """The folder of a job."""
         return JobFolder(self.root / job_id)

@@ -7,13 +7,14 @@ import threading
 import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from io import FileIO
+from typing import Any
 
 from service.decoding.containers import HEAD_BYTES, Outline, recognise
 from service.decoding.decoders import Decoders
 from service.decoding.video import Video
 from service.errors import kind_of, public_detail
-from service.inference.batching import Batcher
+from service.inference.engine import ModelQueue
 from service.inference.registry import Models
 from service.jobs.feed import Feed
 from service.jobs.folder import JobFolder
@@ -134,7 +135,8 @@ class JobRun:
         name = self.id[:16]
         with ExitStack() as stack:
             tracker = stack.enter_context(DetectionLog(query.make_tracker(), self._folder, dim))
-            file = stack.enter_context(self._folder.video.open("rb"))
+            # Unbuffered: the decoder goes on where the descriptor itself is.
+            file = stack.enter_context(self._folder.video.open("rb", buffering=0))
             outline = _outline(file)
             job = query.job(settings, outline.container.value)
             video = Video(self._means.decoders, job, file.fileno())
@@ -154,7 +156,7 @@ class JobRun:
             raise Interrupted
         return progress.last
 
-    def _ready_batcher(self) -> Batcher:
+    def _ready_batcher(self) -> ModelQueue:
         """The batcher of the model, which after a restart may not be loaded yet."""
         models = self._means.models
         batcher = models.load(self._query.model or models.default)
@@ -184,7 +186,7 @@ class JobRun:
         self.feed.end()
 
 
-def _outline(file: BinaryIO) -> Outline:
+def _outline(file: FileIO) -> Outline:
     """The structure of a whole file, which is then read from its beginning."""
     outline = Outline(recognise(file.read(HEAD_BYTES)))
     file.seek(0)

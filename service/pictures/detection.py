@@ -15,7 +15,8 @@ from models.types import DetectOptions, Image
 from service.errors import TooLarge, UnsupportedMedia
 from service.http.metrics import Metrics
 from service.http.parameters import DetectQuery
-from service.inference.batching import Batcher, Inference
+from service.inference.engine import ModelQueue
+from service.inference.fair_queue import Inference
 from service.pictures.images import ImageCodec
 from service.schemas import objects
 from service.settings import Settings
@@ -135,7 +136,7 @@ class Finder:
         self._metrics: Metrics = state.metrics
         self._settings: Settings = state.settings
         self._imgsz = query.imgsz
-        self.batcher: Batcher = state.models.batcher(query.model)
+        self.batcher: ModelQueue = state.models.batcher(query.model)
         self._options: DetectOptions = query.options(self.batcher.detector, state.settings)
 
     async def find(self, pictures: list[bytes]) -> list[Found]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from models import catalog
 from models.errors import ModelError
-from models.segmenter import Segmenter, load_segmenter
+from models.segmenter import Segmenter
 from models.types import Image
 from service.errors import DeadlineExceeded, ModelNotReady, QueueFull, UnknownModel
 from service.http.metrics import Metrics
@@ -63,11 +63,11 @@ class Segmenters:
     """
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, load: Callable[[str], Segmenter] | None = None
+        self, settings: Settings, metrics: Metrics, load: Callable[[str], Segmenter]
     ) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._load = load or self._load_from_catalogue
+        self._load = load
         self._loaded: dict[str, Segmenter] = {}
         self._pool = ThreadPoolExecutor(1, "segment")
         self._lock = threading.Lock()
@@ -160,10 +160,6 @@ class Segmenters:
         for stage, value in zip(("queue", "inference", "postprocess"), seconds, strict=True):
             self._metrics.stage.labels(name, stage).observe(float(value))
         return Segmented(pixels, names, png, *(round(float(value) * 1000, 3) for value in seconds))
-
-    def _load_from_catalogue(self, name: str) -> Segmenter:
-        settings = self._settings
-        return load_segmenter(name, settings.runtime, settings.device, settings.threads)
 
 
 def encode_png(mask: NDArray[np.uint8]) -> bytes:

@@ -13,7 +13,8 @@ from service.http.limits import while_connected
 from service.http.openapi import answer
 from service.http.refusals import refusals
 from service.http.responses import Json
-from service.inference.batching import Batcher, State
+from service.inference.engine import ModelQueue
+from service.inference.flight import State
 from service.inference.registry import Models, entry, known
 from service.schemas import ModelEntry, ModelList
 
@@ -65,7 +66,7 @@ async def load_model(request: Request, name: ModelName) -> Json:
     """Load a detector and answer once it is ready; weights that are not here are fetched."""
     state = request.app.state
     state.shutdown.check()
-    batcher: Batcher = await asyncio.to_thread(state.models.load, name)
+    batcher: ModelQueue = await asyncio.to_thread(state.models.load, name)
     # Shielded: a caller that leaves does not take the model from the others who wait for it.
     await while_connected(request, asyncio.shield(asyncio.wrap_future(batcher.loaded)))
     return Json(describe(name, batcher))
@@ -84,7 +85,7 @@ async def unload_model(request: Request, name: ModelName) -> Json:
     return Json(describe(name, None))
 
 
-def describe(name: str, batcher: Batcher | None) -> dict[str, Any]:
+def describe(name: str, batcher: ModelQueue | None) -> dict[str, Any]:
     """What is known of a detector, from the catalogue and, where it is loaded, from itself."""
     known_as = entry(name)
     described: dict[str, Any] = {
@@ -104,7 +105,7 @@ def describe(name: str, batcher: Batcher | None) -> dict[str, Any]:
     return described | {"classes": {str(key): value for key, value in described["classes"].items()}}
 
 
-def running(batcher: Batcher) -> dict[str, Any]:
+def running(batcher: ModelQueue) -> dict[str, Any]:
     """How a loaded detector runs."""
     detector = batcher.detector
     return {

@@ -24,8 +24,8 @@ from tracker.presets import PRESETS, make_tracker
 from tracker.types import Tracker
 
 if TYPE_CHECKING:
-    from models.detector import Detector
     from models.embedder import Embedder
+    from service.inference.engine import Described
     from service.inference.registry import Models
 
 NO_EMBEDDER = "none"
@@ -111,7 +111,7 @@ class FollowQuery(DetectQuery):
         settings = {"reenter": True} if self.reenter else {}
         return make_tracker(self.tracker, delay=self.delay, **settings)
 
-    def session_options(self, detector: Detector, settings: Settings) -> SessionOptions:
+    def session_options(self, detector: Described, settings: Settings) -> SessionOptions:
         """How a session finds its objects.
 
         Raises

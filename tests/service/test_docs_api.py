@@ -80,7 +80,7 @@ def test_every_route_has_a_line() -> None:
 def test_every_line_is_answered_as_it_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.pictures.segmentation.load_segmenter", lambda *_: RedSegmenter())
+    monkeypatch.setattr("service.inference.engine.load_segmenter", lambda *_: RedSegmenter())
     (tmp_path / "photo.jpg").write_bytes(jpeg())
     (tmp_path / "street.mp4").write_bytes(clip("mp4", 10))
     (tmp_path / ".curlrc").write_text("silent\nshow-error\n")

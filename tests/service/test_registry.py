@@ -14,6 +14,7 @@ from models.fake import FakeDetector
 from service.errors import Conflict, ModelNotReady, ShuttingDown, UnknownModel
 from service.http.metrics import Metrics
 from service.inference.batching import State
+from service.inference.engine import LocalEngine
 from service.inference.registry import Models, entry, known
 from service.settings import Settings
 from tests.service.gate import WAIT
@@ -28,7 +29,7 @@ def make() -> Iterator[Make]:
 
     def start(load: Callable[[str], FakeDetector] | None = None, **settings: Any) -> Models:
         given = Settings.model_validate({"models": "fake", "embedder": "colour"} | settings)
-        models = Models(given, Metrics(), load or (lambda name: FakeDetector()))
+        models = Models(given, LocalEngine(given, Metrics(), load or (lambda name: FakeDetector())))
         running.append(models)
         models.start()
         for batcher in models.loaded().values():

@@ -33,7 +33,7 @@ class Detector(FakeDetector):
 @pytest.fixture
 def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server where only the admin's key loads and unloads."""
-    monkeypatch.setattr("service.pictures.segmentation.load_segmenter", lambda *_: RedSegmenter())
+    monkeypatch.setattr("service.inference.engine.load_segmenter", lambda *_: RedSegmenter())
     with serving(
         lambda name: Detector(), models="yolo26n", admin_key=ADMIN, jobs_dir=tmp_path / "jobs"
     ) as (address, _):

@@ -54,7 +54,7 @@ class RedSegmenter:
 @pytest.fixture
 def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     """A client of a server whose segmenter sees what is red."""
-    monkeypatch.setattr("service.pictures.segmentation.load_segmenter", lambda *_: RedSegmenter())
+    monkeypatch.setattr("service.inference.engine.load_segmenter", lambda *_: RedSegmenter())
     with (
         serving() as (address, _),
         httpx.Client(base_url=address, timeout=WAIT) as client,
