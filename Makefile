@@ -75,11 +75,17 @@ openapi: .venv/.base ## write docs/openapi.json anew
 
 check: lint types test ## lint, types and tests
 
-bench: setup ## speed of the networks, of suppression and of the tracker; benchmarks/README.md
+# MOT_DIR=DIR adds the rows of PETS09-S2L1.
+bench: setup .venv-service-peers/.installed ## the whole way beside others, then its parts, in 20 minutes
+	$(BIN)/trackline bench service $(if $(MOT_DIR),--mot-dir $(MOT_DIR))
 	$(BIN)/trackline bench runtime
 	$(BIN)/trackline bench nms
 	$(BIN)/trackline bench sliding-window
 	$(BIN)/trackline bench tracker
+
+.venv-service-peers/.installed: benchmarks/install_service_peers.sh constraints.txt .venv/.base
+	PYTHON=$(BIN)/python benchmarks/install_service_peers.sh $(EXTRA_INDEX)
+	@touch $@
 
 .venv-peers/.installed: benchmarks/install_peers.sh .venv/.base
 	PYTHON=$(BIN)/python benchmarks/install_peers.sh
@@ -97,4 +103,4 @@ format: .venv/.dev ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environments and what was written
-	rm -rf .venv .venv-peers out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-peers .venv-service-peers out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -38,6 +38,7 @@ class Benchmark(StrEnum):
     ROBUSTNESS = "robustness", "tracker_robustness"
     MEMORY = "memory", "tracker_memory"
     PEERS = "peers", "tracker_peers"
+    SERVICE = "service", "service"
 
 
 def register(app: typer.Typer) -> None:
