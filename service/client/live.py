@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
@@ -30,28 +31,27 @@ class Live:
     """A live connection; `service.client.Client.live` opens one.
 
     Sending and receiving may be in two threads. `follow` does both at once.
+
+    Raises
+    ------
+    RequestRefused
+        The key is not taken, or all places are.
     """
 
-    def __init__(self, socket: ClientConnection, parameters: Mapping[str, Any]) -> None:
-        self._socket = socket
+    def __init__(self, options: Options, parameters: Mapping[str, Any]) -> None:
         self._heard = Heard()
+        self._closing = ExitStack()
+        self._socket = self._connect(options)
         with self._heard.speaking():
-            socket.send(first_message(parameters))
+            self._socket.send(first_message(parameters))
 
-    @classmethod
-    def connect(cls, options: Options, parameters: Mapping[str, Any]) -> Self:
-        """Open a connection.
-
-        Raises
-        ------
-        RequestRefused
-            The key is not taken, or all places are.
-        """
+    def _connect(self, options: Options) -> ClientConnection:
         pauses = Pauses(options.retries)
         while True:
             try:
                 with opening():
-                    return cls(connect(**connection(options)), parameters)
+                    socket: ClientConnection = connect(**connection(options))
+                    return self._closing.enter_context(socket)
             except ClientError as error:
                 if not worth_another(error, CALL):
                     raise
@@ -116,7 +116,7 @@ class Live:
 
     def close(self) -> None:
         """Leave; what was sent and not answered is dropped."""
-        self._socket.close()
+        self._closing.close()
 
     def __enter__(self) -> Self:
         return self

@@ -34,6 +34,7 @@ class AsyncLive:
         self._options = options
         self._parameters = parameters
         self._heard = Heard()
+        self._unsent: Exception | None = None
 
     async def __aenter__(self) -> Self:
         pauses = Pauses(self._options.retries)
@@ -112,8 +113,8 @@ class AsyncLive:
             while (frame := await self.receive()) is not None:
                 yield frame
         except StreamCut:
-            if sender.done():
-                sender.result()
+            if self._unsent is not None:
+                raise self._unsent from None
             raise
         finally:
             sender.cancel()
@@ -135,6 +136,6 @@ class AsyncLive:
             await self.finish()
         except StreamCut:
             return  # whoever receives is told why
-        except Exception:
+        except Exception as error:
+            self._unsent = error
             await self.aclose()
-            raise

@@ -27,7 +27,8 @@ Image: TypeAlias = bytes | NDArray[np.uint8]
 """A picture as a file, or pixels [H, W, 3] blue, green, red, which are sent as a JPEG."""
 
 NO_MORE = '{"type":"end"}'
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 1.0
+"""A server that still follows frames does not hear at once that nobody listens any more."""
 CALL = Call("GET", "/v1/live", bytes)
 
 

@@ -131,7 +131,7 @@ class Client:
 
     def live(self, **parameters: Unpack[LiveParameters]) -> Live:
         """Follow frames that are sent one by one: ``with client.live(fps=25) as live``."""
-        return Live.connect(self._options, parameters)
+        return Live(self._options, parameters)
 
     def submit(
         self, video: Source, *, progress: Watch | None = None, **parameters: Unpack[TrackParameters]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from service.schemas.objects import DetectedObject
@@ -69,6 +73,13 @@ class SegmentedPicture(Shape):
     mask: str = Field(description="PNG in base64, one byte a pixel: the class id.")
     timing: SegmentTiming
     request_id: str
+
+    def class_ids(self) -> NDArray[np.uint8]:
+        """The class id of every pixel, uint8 [H, W]."""
+        import cv2
+
+        png = np.frombuffer(base64.b64decode(self.mask), np.uint8)
+        return np.asarray(cv2.imdecode(png, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 class DeepStackObject(Shape):

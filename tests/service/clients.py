@@ -48,7 +48,6 @@ class Blocking:
         return partial(self._call, found)
 
     def __enter__(self) -> Blocking:
-        self._portal.call(self._made.__aenter__)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -64,8 +63,8 @@ class Blocking:
     def _call(self, method: Any, *arguments: Any, **named: Any) -> Any:
         made = self._portal.call(partial(method, *arguments, **named))
         if hasattr(made, "__aenter__"):  # a stream: the other client has it open at once
-            stream = Blocking(self._portal, made)
-            return stream.__enter__()
+            self._portal.call(made.__aenter__)
+            return Blocking(self._portal, made)
         return self._iterate(made) if hasattr(made, "__anext__") else made
 
     def _iterate(self, items: Any) -> Iterator[Any]:

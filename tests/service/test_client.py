@@ -36,6 +36,7 @@ from tests.service.gate import WAIT
 from tests.service.pictures import encode
 from tests.service.scripted import HEAD, answering, problem
 from tests.service.serving import serving
+from tests.service.test_segment import RedSegmenter
 
 PNG = encode(picture(3), "PNG")
 KEY = "a-key-of-enough-letters"
@@ -103,6 +104,17 @@ def test_an_array_that_is_no_picture_is_refused(client: Client) -> None:
 
 def test_a_picture_with_its_objects_drawn(client: Client) -> None:
     assert client.annotate(PNG).startswith(b"\xff\xd8")
+
+
+def test_what_each_pixel_belongs_to(kind: type[Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.pictures.segmentation.load_segmenter", lambda *_: RedSegmenter())
+    with serving() as (address, _), calling(kind, address) as client:
+        answer = client.segment(PNG)
+    ids = answer.class_ids()
+    assert ids.shape == (120, 160)
+    assert {one.class_: one.pixels for one in answer.classes} == {
+        class_id: int((ids == class_id).sum()) for class_id in (0, 2)
+    }
 
 
 def test_what_the_server_refuses_is_raised_with_its_problem(client: Client) -> None:
