@@ -107,7 +107,7 @@ def test_a_picture_with_its_objects_drawn(client: Client) -> None:
 
 
 def test_what_each_pixel_belongs_to(kind: type[Client], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.pictures.segmentation.load_segmenter", lambda *_: RedSegmenter())
+    monkeypatch.setattr("service.inference.engine.load_segmenter", lambda *_: RedSegmenter())
     with serving() as (address, _), calling(kind, address) as client:
         answer = client.segment(PNG)
     ids = answer.class_ids()
