@@ -4,7 +4,8 @@
 const GOLDEN_ANGLE = 137.508; // degrees: neighbouring keys get hues that are far apart
 const LIGHTNESS = [0.8, 0.88, 0.72]; // by turns, since hues come near to each other again
 const TRAIL_SECONDS = 2;
-const LABEL = 18; // pixels high
+const LABELS = { wide: { letters: 12, high: 18, pad: 6 }, narrow: { letters: 10, high: 14, pad: 4 } };
+const NARROW = 560; // pixels: pictures shown smaller than this have smaller labels
 const HALO = "rgb(0 0 0 / 55%)";
 const DARK = "#0d1216";
 const REGION = "#ffffff";
@@ -40,19 +41,26 @@ function polygon(context, points, closed = true) {
   if (closed) context.closePath();
 }
 
-function pill(context, text, x, y, colour, ink = DARK) {
-  const width = context.measureText(text).width + 12;
-  context.fillStyle = colour;
-  context.beginPath();
-  context.roundRect(x, y, width, LABEL, 5);
-  context.fill();
-  context.fillStyle = ink;
-  context.fillText(text, x + 6, y + LABEL / 2 + 0.5);
+// Sets the letters for a picture as wide as this; answers the measures of its labels.
+function letters({ context, bounds }) {
+  const measures = bounds.width < NARROW ? LABELS.narrow : LABELS.wide;
+  context.font = `600 ${measures.letters}px Inter, system-ui, sans-serif`;
+  context.textBaseline = "middle";
+  return measures;
 }
 
-function withLetters(context) {
-  context.font = "600 12px Inter, system-ui, sans-serif";
-  context.textBaseline = "middle";
+function widthOf(context, text, { pad }) {
+  return context.measureText(text).width + 2 * pad;
+}
+
+function pill(context, text, x, y, measures, colour) {
+  const { high, pad } = measures;
+  context.fillStyle = colour;
+  context.beginPath();
+  context.roundRect(x, y, widthOf(context, text, measures), high, 0.28 * high);
+  context.fill();
+  context.fillStyle = DARK;
+  context.fillText(text, x + pad, y + high / 2 + 0.5);
 }
 
 function drawShape(context, { box, segments, predicted }, scale, colour, chosen) {
@@ -74,26 +82,29 @@ function drawShape(context, { box, segments, predicted }, scale, colour, chosen)
 }
 
 // Labels stand on their boxes, or in them where there is no room above.
-function drawLabel(context, object, scale, bounds, colour) {
+function drawLabel({ context, scale, bounds }, object, measures) {
   const text = labelOf(object);
-  const width = context.measureText(text).width + 12;
-  const left = Math.min(Math.max(object.box.x1 * scale - 1, 0), bounds.width - width);
-  const above = object.box.y1 * scale - LABEL - 1;
-  pill(context, text, left, above < 0 ? Math.max(object.box.y1 * scale, 0) + 1 : above, colour);
+  const right = bounds.width - widthOf(context, text, measures);
+  const left = Math.min(Math.max(object.box.x1 * scale - 1, 0), right);
+  const top = object.box.y1 * scale;
+  const above = top - measures.high - 1;
+  const y = above < 0 ? Math.max(top, 0) + 1 : above;
+  pill(context, text, left, y, measures, colourOf(keyOf(object)));
 }
 
 // `chosen` is the key of one object; the others then stand back.
-export function drawObjects({ context, scale, bounds }, objects, chosen) {
-  withLetters(context);
+export function drawObjects(view, objects, chosen) {
+  const { context, scale } = view;
+  const measures = letters(view);
   const faded = (object) => (chosen !== null && keyOf(object) !== chosen ? 0.35 : 1);
-  const surest = [...objects].reverse();
-  for (const object of surest) {
+  const surestLast = [...objects].reverse();
+  for (const object of surestLast) {
     context.globalAlpha = faded(object);
     drawShape(context, object, scale, colourOf(keyOf(object)), keyOf(object) === chosen);
   }
-  for (const object of surest) {
+  for (const object of surestLast) {
     context.globalAlpha = faded(object);
-    drawLabel(context, object, scale, bounds, colourOf(keyOf(object)));
+    drawLabel(view, object, measures);
   }
   context.globalAlpha = 1;
 }
@@ -123,23 +134,22 @@ export function drawTrails({ context, scale }, frames, last, objects) {
 }
 
 // On each side of a line stands how many have come to it.
-function drawLine({ context, bounds }, { points, totals }) {
+function drawLine({ context, bounds }, { points, totals }, measures) {
   const [start, end] = points.map(([x, y]) => [x * bounds.width, y * bounds.height]);
   const way = [end[0] - start[0], end[1] - start[1]];
-  const long = Math.hypot(...way) || 1;
+  const off = (1.3 * measures.high) / (Math.hypot(...way) || 1);
   outlined(context, REGION, 3, () => polygon(context, [start, end], false));
   if (!totals) return;
-  const sides = [["A", -1, totals.b_to_a], ["B", 1, totals.a_to_b]];
-  for (const [name, sign, count] of sides) {
-    const x = (start[0] + end[0]) / 2 - (sign * 24 * way[1]) / long;
-    const y = (start[1] + end[1]) / 2 + (sign * 24 * way[0]) / long;
+  const sides = [["A", -off, totals.b_to_a], ["B", off, totals.a_to_b]];
+  for (const [name, away, count] of sides) {
     const text = `${name} ${count}`;
-    const width = context.measureText(text).width + 12;
-    pill(context, text, x - width / 2, y - LABEL / 2, REGION);
+    const x = (start[0] + end[0]) / 2 - away * way[1] - widthOf(context, text, measures) / 2;
+    const y = (start[1] + end[1]) / 2 + away * way[0] - measures.high / 2;
+    pill(context, text, x, y, measures, REGION);
   }
 }
 
-function drawZone({ context, bounds }, { points, totals, name }) {
+function drawZone({ context, bounds }, { points, totals, name }, measures) {
   const corners = points.map(([x, y]) => [x * bounds.width, y * bounds.height]);
   polygon(context, corners, points.length > 2);
   context.fillStyle = "rgb(255 255 255 / 14%)";
@@ -147,10 +157,11 @@ function drawZone({ context, bounds }, { points, totals, name }) {
   outlined(context, REGION, 2, () => polygon(context, corners, Boolean(totals)));
   if (!totals) return;
   const [x, y] = corners.reduce((top, corner) => (corner[1] < top[1] ? corner : top));
-  pill(context, `${name} ${totals.inside}`, x + 8, y + 8, REGION);
+  pill(context, `${name}: ${totals.inside}`, x + 8, y + 8, measures, REGION);
 }
 
+// One that is being drawn has no totals yet.
 export function drawRegion(view, region) {
-  withLetters(view.context);
-  (region.kind === "line" ? drawLine : drawZone)(view, region);
+  const measures = letters(view);
+  (region.kind === "line" ? drawLine : drawZone)(view, region, measures);
 }

@@ -48,6 +48,7 @@ export class Editor {
     }
     this.#set({ kind, points: [] });
     $("overlay").focus({ preventScroll: true });
+    $("view").scrollIntoView({ block: "nearest" });
   }
 
   // A region in the middle of the picture, whose points are then moved by keys.

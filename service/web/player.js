@@ -19,9 +19,9 @@ export class Player {
     this.#video = video;
     this.#shown = shown;
     for (const type of ["play", "pause"]) video.addEventListener(type, shown);
-    for (const type of ["seeked", "ended"]) {
-      video.addEventListener(type, () => this.recording && this.#at(video.currentTime));
-    }
+    video.addEventListener("seeked", () => this.recording && this.#at(video.currentTime));
+    // The last frames may not have been told of: going to the last one is.
+    video.addEventListener("ended", () => this.recording && this.seek(this.recording.known));
     this.#listen();
   }
 
@@ -99,24 +99,31 @@ export class Player {
 
   #atEnd() {
     const { ended, known } = this.recording;
-    return ended && (this.#clock ? this.#time >= known : this.#video.ended);
+    return ended && this.#time >= known - INTO_FRAME;
   }
 
   #at(time) {
     this.#time = time;
-    if (this.#atEnd()) this.#wanted = false;
+    if (this.#atEnd()) {
+      this.#wanted = false;
+      this.#video.pause();
+    }
     this.#shown();
   }
 
   // In step: the browser tells the time of each frame as it puts it on the screen.
   #listen() {
     this.#video.requestVideoFrameCallback((_, { mediaTime }) => {
-      if (this.recording?.kind === "video" && !this.#clock) {
-        this.#at(mediaTime);
-        this.keepPace();
-      }
+      if (this.recording?.kind === "video" && !this.#clock) this.#presented(mediaTime);
       this.#listen();
     });
+  }
+
+  // A video may be longer than what was answered of it.
+  #presented(time) {
+    this.#at(time);
+    if (time > this.recording.known + INTO_FRAME) this.seek(this.recording.known);
+    this.keepPace();
   }
 
   #tick(now) {

@@ -5,7 +5,7 @@ import { colourOf } from "./draw.js";
 
 export class Timeline {
   #choose;
-  #lanes = new Map(); // id of the track: its lane and the bars in it
+  #lanes = new Map(); // id of the track: its lane, the bars in it, and what they were drawn from
 
   // `choose` is called with the id of a track that is clicked.
   constructor(choose) {
@@ -30,14 +30,18 @@ export class Timeline {
     const seconds = Math.max(recording.seconds - from, 0.1);
     const share = (time) => `${Math.max(0, (100 * (time - from)) / seconds).toFixed(2)}%`;
     for (const track of tracks) {
-      const { lane, bars } = this.#lanes.get(track.id) ?? this.#make(track);
+      const made = this.#lanes.get(track.id) ?? this.#make(track);
+      const { lane, bars } = made;
       const { spans } = track;
+      lane.classList.toggle("chosen", track.id === chosen);
+      const drawn = `${from} ${seconds} ${spans.length} ${spans.at(-1).to}`;
+      if (made.drawn === drawn) continue;
+      made.drawn = drawn;
       while (bars.childElementCount < spans.length) bars.append(el("span"));
       spans.forEach((span, i) => {
         bars.children[i].style.left = share(span.from);
         bars.children[i].style.width = share(from + span.to - span.from);
       });
-      lane.classList.toggle("chosen", track.id === chosen);
       const seen = `${clock(spans[0].from)} to ${clock(spans.at(-1).to)}`;
       lane.setAttribute("aria-label", `Track ${track.id}, ${track.name}, ${seen}: go to it`);
     }
@@ -64,7 +68,7 @@ export class Timeline {
       bars,
     );
     $("lanes").append(el("li", {}, lane));
-    this.#lanes.set(id, { lane, bars });
+    this.#lanes.set(id, { lane, bars, drawn: null });
     return this.#lanes.get(id);
   }
 }

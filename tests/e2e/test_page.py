@@ -176,3 +176,19 @@ def test_a_stream_without_its_end_is_told_from_a_whole_one(
     page.locator("#file").set_input_files(moving)
     expect_said(page, said)
     sync_api.expect(page.locator("#message")).to_have_class("bad")
+
+
+def test_a_video_does_not_run_on_beyond_what_was_answered(
+    page: sync_api.Page, moving: Path
+) -> None:
+    body = "".join(
+        json.dumps(line) + "\n"
+        for line in [HEADER, *({**FRAME, "frame": n, "time": n / 10} for n in range(6))]
+    )
+    page.route("**/v1/track?*", lambda route: route.fulfill(body=body))
+    page.locator("#file").set_input_files(moving)
+    expect_said(page, "cut after 6 frames")
+    sync_api.expect(page.locator("#frame")).to_have_text("frame 5")
+    sync_api.expect(page.locator("#play")).to_have_accessible_name("Play")
+    time = page.locator("#video").evaluate("video => [video.paused, video.currentTime]")
+    assert time == [True, pytest.approx(0.5, abs=0.1)]
