@@ -74,6 +74,9 @@ class Settings(BaseSettings):
         description="Folder of the jobs, their videos and their results; unset, "
         "`trackline/jobs` in the user's folder for data. One server at a time uses it.",
     )
+    keep_jobs: bool = Field(
+        default=True, description="Whether this server takes jobs, and so needs their folder."
+    )
     database_url: str | None = Field(
         default=None,
         description="Database of the jobs as an SQLAlchemy URL; unset, an SQLite file in "

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from enum import StrEnum
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from models.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+
+class Engine(StrEnum):
+    """Where the networks run."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +34,9 @@ def serve(
     models: Annotated[
         str | None, typer.Option(help="Detectors to load, comma-separated. [yolo26n]")
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Networks in this process, or in replicas of Ray Serve.")
+    ] = Engine.LOCAL,
 ) -> None:
     """Serve detections and tracks over HTTP; TRACKLINE_… variables set everything else."""
     from pydantic import ValidationError
@@ -40,5 +55,16 @@ def serve(
         )
         raise InvalidInput(f"the settings are not valid: {wrong}") from error
     logs.configure(settings.log_level)
+    if engine is Engine.RAY:
+        _serve_on_ray(settings)
+        return
     sock = listen(settings)
     Server(create_app(settings), settings).run(sockets=[sock])
+
+
+def _serve_on_ray(settings: Settings) -> None:
+    if find_spec("ray") is None:
+        raise InvalidInput("--engine ray needs Ray: pip install 'trackline[ray]'")
+    from service.ray_app import serve_here
+
+    serve_here(settings)

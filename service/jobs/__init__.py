@@ -30,7 +30,8 @@ SWEEP_SECONDS = 60.0
 STOP_SECONDS = 10.0
 """How long a caller waits for a running job to stop; it does so on its own then."""
 NO_FOLDER = (
-    "this server keeps no jobs: another one uses their folder; give each its own TRACKLINE_JOBS_DIR"
+    "this server keeps no jobs: another one uses their folder (give each its own "
+    "TRACKLINE_JOBS_DIR), or TRACKLINE_KEEP_JOBS says so"
 )
 
 
@@ -76,6 +77,8 @@ class Jobs:
 
     def start(self) -> None:
         """Take up what an earlier server left, and begin to work; may take a second."""
+        if not self._settings.keep_jobs:
+            return
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             self._lock.acquire(timeout=0)

@@ -1,0 +1,1 @@
+"""Networks in a cluster of Ray Serve instead of this process."""
