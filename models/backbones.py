@@ -127,15 +127,17 @@ def _from_timm(name: str, pretrained: bool) -> tuple[nn.Module, Colours]:
     if not timm.is_model(name):
         near = ", ".join(timm.list_models(f"*{name.split('.')[0]}*")[:5])
         raise UnknownName(f"backbone 'timm/{name}': timm has no such network; near it: {near}")
-    file = catalog.cache_dir() / "timm" / f"{name}.safetensors"
-    own = {"file": str(file)} if file.is_file() else None
+    folder = catalog.cache_dir() / "timm"
+    files = [folder / f"{name}{suffix}" for suffix in (".safetensors", ".pth")]
+    own = next(({"file": str(file)} for file in files if file.is_file()), None)
     try:
         model = timm.create_model(
-            name, pretrained=pretrained, pretrained_cfg_overlay=own, cache_dir=file.parent
+            name, pretrained=pretrained, pretrained_cfg_overlay=own, cache_dir=folder
         )
     except (OSError, RuntimeError) as error:
         raise WeightsUnavailable(
-            f"timm/{name}: its published weights cannot be reached ({error}); put them to {file}"
+            f"timm/{name}: its published weights cannot be reached ({error}); "
+            f"put the file to {files[0]} or {files[1].name}"
         ) from error
     config = model.pretrained_cfg
     return model, Colours(config["mean"], config["std"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from models.backbone_maps import backbone_of
@@ -164,9 +165,14 @@ def test_weights_put_there_by_hand_are_read_if_their_hash_is_right(
                 load_backbone("shufflenet_v2_x0_5", pretrained=True)
 
 
-def test_weights_of_timm_out_of_reach_are_an_error_that_says_where_to_put_them(
-    unreachable: Path,
-) -> None:
+def test_weights_of_timm_are_read_where_they_were_put_by_hand(unreachable: Path) -> None:
     pytest.importorskip("timm", reason="the extra timm is not installed")
-    with pytest.raises(WeightsUnavailable, match=r"put them to .*/timm/seresnet18\.safetensors"):
+    place = unreachable.parents[1] / "timm"
+    with pytest.raises(WeightsUnavailable, match=f"put the file to {place}/seresnet18.safetensors"):
         load_backbone("timm/seresnet18", pretrained=True)
+    torch.manual_seed(4)
+    own = classifier("timm/seresnet18")
+    place.mkdir(exist_ok=True)
+    save_file(own.state_dict(), place / "seresnet18.safetensors")
+    first = next(load_backbone("timm/seresnet18", pretrained=True).parameters())
+    torch.testing.assert_close(first, next(own.parameters()))
