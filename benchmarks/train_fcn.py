@@ -77,9 +77,9 @@ PHOTOS = (
 
 TRAINING = {
     "fcn": ("motorway", ("--samples", "480", "--epochs", "20", "--patience", "20")),
-    "fcn-32s": ("motorway-seg", ("--samples", "160", "--epochs", "8", "--patience", "8")),
-    "fcn-16s": ("motorway-seg", ("--samples", "160", "--epochs", "8", "--patience", "8")),
-    "fcn-8s": ("motorway-seg", ("--samples", "160", "--epochs", "8", "--patience", "8")),
+    "fcn-32s": ("motorway-seg", ("--samples", "240", "--epochs", "12", "--patience", "12")),
+    "fcn-16s": ("motorway-seg", ("--samples", "240", "--epochs", "12", "--patience", "12")),
+    "fcn-8s": ("motorway-seg", ("--samples", "240", "--epochs", "12", "--patience", "12")),
 }
 """The labels of the clip, and what each network is trained with beside `SHARED`."""
 SHARED = ("--frozen-epochs", "2", "--batch", "8", "--paste", "2", "--bf16")
