@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,11 +17,17 @@ import httpx
 import orjson
 import pytest
 
-from tests.service.gate import WAIT
+from tests.service.clips import AS_LONG_AS, clip
+from tests.service.gate import WAIT, until
 from tests.service.pictures import jpeg
 from tests.service.test_http import JPEG
+from tests.service.test_track import TRACK
+from tests.service.wire import Wire
 
 START = 60.0
+DEADLINE = 4
+"""Seconds that streams have after SIGTERM."""
+AT_ONCE = 0.5
 
 
 @contextmanager
@@ -65,6 +72,41 @@ def test_names_its_port_logs_json_and_ends_in_order_on_sigterm() -> None:
         lines = [orjson.loads(line) for line in running.stderr.read().splitlines()]
     (access,) = [line for line in lines if line.get("request_id") == "r7"]
     assert (access["method"], access["path"], access["status"]) == ("POST", "/v1/detect", 200)
+
+
+def test_streams_end_before_the_deadline_of_sigterm_and_say_why() -> None:
+    data = clip("mp4", AS_LONG_AS)
+    with process(
+        "--port", "0", "--models", "fake", TRACKLINE_SHUTDOWN_SECONDS=str(DEADLINE)
+    ) as running:
+        address = address_of(running)
+        with httpx.Client(base_url=address, timeout=WAIT) as http:
+            until(lambda: http.get("/v2/health/ready").is_success)
+        with Wire(address, TRACK) as cut, Wire(address, TRACK) as whole:
+            for wire in (cut, whole):
+                wire.send(data[: len(data) // 2])
+                assert wire.line()["type"] == "header"
+            running.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            until(lambda: not takes_work(address))
+            assert time.monotonic() - began < AT_ONCE
+            whole.send(data[len(data) // 2 :])
+            whole.finish()
+            *_, end = whole.lines()
+            assert (end["type"], end["frames"]) == ("end", AS_LONG_AS)
+            *frames, error = cut.lines()
+            assert time.monotonic() - began < DEADLINE
+        assert error["code"] == "shutting_down"
+        assert error["frame"] == len(frames)
+        assert running.wait(WAIT) == 0
+
+
+def takes_work(address: str) -> bool:
+    """Whether a new connection finds a ready server."""
+    try:
+        return httpx.get(f"{address}/v2/health/ready", timeout=WAIT).is_success
+    except httpx.ConnectError:
+        return False
 
 
 def test_a_port_that_is_taken_is_one_clear_line() -> None:

@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from service.tracks import backlog
 from tests.service.clips import AS_LONG_AS, clip, pieces
 from tests.service.gate import WAIT, Gate
 from tests.service.serving import serving
-from tests.service.test_track import TRACK, comparable, lines_of
+from tests.service.test_track import TRACK, lines_of
 from tests.service.wire import Wire, wait_until
 
 WITHIN_A_SECOND = 1.0
@@ -117,25 +116,6 @@ def _send_until_closed(wire: Wire, data: bytes) -> None:
             wire.send(piece)
     except OSError:
         return
-
-
-def test_many_clients_that_vanish_leave_nothing_behind() -> None:
-    data = clip("mp4", AS_LONG_AS)
-
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
-    with serving() as (address, app):
-        httpx.post(address + TRACK, content=data)
-        before = descriptors()
-        for number in range(20):
-            wire = Wire(address, TRACK)
-            wire.send(data[: len(data) * (number + 1) // 21])
-            wire.vanish()
-        wait_until(lambda: is_idle(app))
-        wait_until(lambda: descriptors() <= before)
-        names = [thread.name for thread in threading.enumerate()]
-        assert not [name for name in names if name.startswith("track-")]
 
 
 class Reader:
@@ -253,16 +233,3 @@ def test_streams_say_that_the_server_ends() -> None:
         *_, error = wire.lines()
         assert error["code"] == "shutting_down"
         assert httpx.post(address + TRACK, content=data).status_code == 503
-
-
-def test_videos_at_once_are_answered_as_alone() -> None:
-    bodies = [clip("mp4", 40), clip("mpegts", 30), clip("avi", 35), clip("matroska", 25)]
-
-    def follow(address: str, body: bytes) -> list[dict[str, Any]]:
-        return comparable(lines_of(httpx.post(address + TRACK, content=body, timeout=WAIT)))
-
-    with serving() as (address, _):
-        alone = [follow(address, body) for body in bodies]
-        with ThreadPoolExecutor(8) as pool:
-            together = list(pool.map(lambda body: follow(address, body), bodies * 2))
-    assert together == alone * 2
