@@ -121,6 +121,34 @@ def test_a_text_file_lists_pictures_and_names_may_be_a_mapping(folder: Path) -> 
         read_ground_truth(folder)
 
 
+def test_outlines_are_kept_in_both_forms(folder: Path) -> None:
+    corners = [[20.0, 10.0], [60.0, 10.0], [40.0, 50.0]]
+    flat = [value for corner in corners for value in corner]
+    shares = " ".join(f"{x / WIDTH} {y / HEIGHT}" for x, y in corners)
+    (folder / "labels/val/street.txt").write_text(f"0 {shares}\n1 0.7 0.5 0.4 0.6\n")
+    data = coco()
+    data["annotations"][0]["segmentation"] = [flat]
+    data["annotations"][1]["segmentation"] = {"counts": [1, 2], "size": [HEIGHT, WIDTH]}
+    (folder / "coco.json").write_text(json.dumps(data))
+    for path in (folder, folder / "coco.json"):
+        pictures = {one.path.stem: one for one in read_ground_truth(path).pictures}
+        (outline,), none = pictures["street"].outlines
+        np.testing.assert_allclose(outline, corners)
+        assert none == ()
+        assert len(pictures["street"].truth.boxes) == 2
+        assert pictures["empty"].outlines == ()
+    cars = read_ground_truth(folder).only(["car"])
+    assert [len(one.outlines) for one in cars.pictures] == [0, 1, 1]
+
+
+def test_outlines_that_are_none_are_refused(folder: Path) -> None:
+    data = coco()
+    data["annotations"][0]["segmentation"] = [[1, 2, 3, 4]]
+    (folder / "coco.json").write_text(json.dumps(data))
+    with pytest.raises(InvalidInput, match=r"annotations\[0\].*three"):
+        read_ground_truth(folder / "coco.json")
+
+
 def test_of_an_outline_the_box_is_taken(folder: Path) -> None:
     (folder / "labels/val/empty.txt").write_text("0 0.1 0.2 0.5 0.3 0.4 0.9\n")
     assert by_name(read_ground_truth(folder))["empty"] == [("person", [20, 20, 100, 90])]
