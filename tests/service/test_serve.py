@@ -27,7 +27,7 @@ from tests.service.wire import Wire
 START = 60.0
 DEADLINE = 4
 """Seconds that streams have after SIGTERM."""
-AT_ONCE = 0.5
+AT_ONCE = 1.5
 
 
 @contextmanager
