@@ -54,7 +54,7 @@ function summary(end) {
 
 // Shows an empty recording and lets `work` fill it; what it answers is said in the end.
 async function run({ kind, medium, file = null, first }, work) {
-  leave();
+  now.controller?.abort(); // what was open before is given up, on the server too
   const mine = { file, controller: new AbortController() };
   mine.recording = viewer.open(kind, medium, file);
   now = mine;
@@ -76,12 +76,6 @@ async function run({ kind, medium, file = null, first }, work) {
       viewer.grown();
     }
   }
-}
-
-// What was open before is given up, on the server too.
-function leave() {
-  now.controller?.abort();
-  now.camera?.leave();
 }
 
 function open(file) {
@@ -107,11 +101,13 @@ function openVideo(file) {
 function openCamera() {
   run({ kind: "live", medium: "picture", first: "Starting the camera …" }, async (mine) => {
     mine.camera = new Camera();
-    const { recording } = mine;
-    return summary(await mine.camera.run(recording, queryFor(settings.model), ({ latency_ms: ms }) => {
+    const { recording, camera, controller: { signal } } = mine;
+    const shown = ({ latency_ms: ms }) => {
+      if (signal.aborted) return;
       progress(`${Math.round(ms)} ms behind, ${counted(recording.tracks.size, "track")}`);
       viewer.grown();
-    }));
+    };
+    return summary(await camera.run(recording, queryFor(settings.model), signal, shown));
   });
 }
 
@@ -125,8 +121,7 @@ function openJob(job, name, file) {
 }
 
 function stop() {
-  if (now.camera) now.camera.stop();
-  else now.controller.abort();
+  if (!now.camera?.finish()) now.controller.abort();
 }
 
 function queue(files) {

@@ -36,35 +36,42 @@ export class Camera {
   #pending = new Map(); // number of the frame: its picture, until it is answered
   #answered; // wakes the sender
 
-  // Shows and records what the camera sees until `stop`; `shown` is called for each answer.
-  async run(recording, config, shown) {
+  // Shows and records what the camera sees until `finish`, or until it is aborted; `shown` is
+  // called for each answer.
+  async run(recording, config, signal, shown) {
+    signal.addEventListener("abort", () => this.#leave());
     const wanted = { video: { width: { ideal: 1280 }, facingMode: "environment" }, audio: false };
-    this.#stream = await navigator.mediaDevices.getUserMedia(wanted);
-    const video = document.createElement("video");
-    video.muted = true;
-    video.srcObject = this.#stream;
     try {
+      this.#stream = await navigator.mediaDevices.getUserMedia(wanted);
+      signal.throwIfAborted();
+      const video = document.createElement("video");
+      video.muted = true;
+      video.srcObject = this.#stream;
       await video.play();
+      signal.throwIfAborted();
       this.#socket = new WebSocket(new URL("/v1/live", location.href.replace(/^http/, "ws")));
       await opened(this.#socket);
       const ended = this.#listen(recording, shown);
       this.#socket.send(JSON.stringify({ ...config, key: key() }));
       this.#send(video);
       return await ended;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
     } finally {
-      this.leave();
+      this.#leave();
     }
   }
 
-  // Asks for the end; what is under way is still answered.
-  stop() {
+  // Asks for the end, what is under way is still answered; false where nothing is under way yet.
+  finish() {
     this.#release();
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send('{"type":"end"}');
-    else this.leave();
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send('{"type":"end"}');
+    return true;
   }
 
-  // Ends at once.
-  leave() {
+  #leave() {
     this.#release();
     this.#socket?.close();
   }

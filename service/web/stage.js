@@ -10,7 +10,6 @@ export class Stage {
   #context = $("overlay").getContext("2d");
 
   constructor(redraw) {
-    this.redraw = redraw;
     new ResizeObserver(redraw).observe($("view"));
   }
 

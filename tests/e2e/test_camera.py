@@ -71,3 +71,27 @@ def test_a_server_that_is_full_is_said(visit: Open, filming: sync_api.Browser) -
         page = visit(address, chosen=filming, permissions=("camera",))
         page.get_by_role("button", name="Use the camera").first.click()
         expect_said(page, "all its places may be taken")
+
+
+def test_a_camera_that_is_stopped_while_it_starts_is_not_used(
+    visit: Open, filming: sync_api.Browser
+) -> None:
+    with serving() as (address, app):
+        page = visit(address, chosen=filming, permissions=("camera",))
+        sync_api.expect(page.locator("#health")).to_have_text("ready")
+        page.evaluate(
+            """() => {
+                const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+                navigator.mediaDevices.getUserMedia = async (wanted) => {
+                    await new Promise((resolve) => { window.letIn = resolve; });
+                    window.stream = await real(wanted);
+                    return window.stream;
+                };
+            }"""
+        )
+        page.get_by_role("button", name="Use the camera").first.click()
+        page.keyboard.press("Escape")
+        page.evaluate("letIn()")
+        expect_said(page, "Cancelled.")
+        assert page.evaluate("stream.getTracks()[0].readyState") == "ended"
+        assert app.state.sessions.count == 0
