@@ -1,10 +1,10 @@
 """Appearance by a network: crops in, one unit row a crop out, on any runtime.
 
 The normalisation of the pixels is part of the exported network, so that crops go in as the bytes
-they are. The row of a box does not depend on the boxes that come with it: every forward takes
-either `CHUNK` crops or one, and OpenVINO and ONNX Runtime give a crop the same numbers, bit for
-bit, at both sizes; torch does not and gets full chunks alone. A test holds this. So the same frame
-and boxes give the same rows whatever else runs.
+they are. Each is a forward of its own, on a core of its own: a network this small keeps no more
+than one busy, and OpenVINO pays several crops' time whenever the size of a batch changes. In torch
+a forward costs most by itself, so it gets chunks of one size. The row of a box does not depend on
+the boxes that come with it, so the same frame and boxes give the same rows whatever else runs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from models.runtime import Runtime, check_settings, choose_runtime, load_runtime
 from models.types import Image
 
 CHUNK = 8
-"""Crops of one forward: two such forwards fill two cores better than one of sixteen does."""
+"""Crops of one forward in torch."""
 
 EXPORT_VERSION = 1
 """Raised whenever the exported network changes, so that older files are not taken for it."""
@@ -108,14 +108,12 @@ class NetworkEmbedder:
         return unit_rows(rows[: len(crops)])
 
     def _batches(self, crops: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-        whole = len(crops) - len(crops) % CHUNK
-        batches = [crops[start : start + CHUNK] for start in range(0, whole, CHUNK)]
-        rest = crops[whole:]
-        if len(rest) and self._runtime.name == "torch":
-            padded = np.zeros((CHUNK, *rest.shape[1:]), np.uint8)
-            padded[: len(rest)] = rest
-            return [*batches, padded]
-        return [*batches, *rest[:, None]]
+        if self._runtime.name != "torch":
+            return list(crops[:, None])
+        # Another size of the batch would give other bits.
+        padded = np.zeros((len(crops) + -len(crops) % CHUNK, *crops.shape[1:]), np.uint8)
+        padded[: len(crops)] = crops
+        return [padded[start : start + CHUNK] for start in range(0, len(padded), CHUNK)]
 
     def close(self) -> None:
         """Give back the memory of the network."""
@@ -140,6 +138,10 @@ def exported(name: str) -> Path:
 def _load(path: Path, runtime: str, threads: int | None, precision: str) -> Runtime:
     check_settings(threads, precision)
     chosen, _ = choose_runtime(runtime, "cpu")
+    if chosen == "openvino":
+        from models.runtime.openvino import OpenVinoRuntime
+
+        return OpenVinoRuntime(path, threads=threads, precision=precision, split=True)
     if chosen != "torch":
         return load_runtime(path, chosen, threads, precision)
     from models.onnx_module import OnnxModule

@@ -55,6 +55,9 @@ class OpenVinoRuntime(PooledRuntime):
     precision : {"auto", "f32", "bf16", "f16"}
         What it computes in; ``auto`` is the one that is fastest on this CPU, bf16 where it is
         multiplied in hardware.
+    split : bool
+        Every forward keeps to its share of the cores, even when it is alone, and shapes that come
+        often are not compiled for: for small networks, of which many forwards come at once.
 
     Raises
     ------
@@ -66,10 +69,18 @@ class OpenVinoRuntime(PooledRuntime):
 
     name = "openvino"
 
-    def __init__(self, path: Path, *, threads: int | None = None, precision: str = "auto") -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int | None = None,
+        precision: str = "auto",
+        split: bool = False,
+    ) -> None:
         threads = threads or cpu_count()
         slots = min(threads, MAX_SLOTS)
         self._path = path
+        self._split = split
         self._settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads}
         if precision != "auto":
             self._settings["INFERENCE_PRECISION_HINT"] = _supported(precision)
@@ -88,7 +99,8 @@ class OpenVinoRuntime(PooledRuntime):
         """The network's outputs for a batch, in arrays of their own."""
         with self._lock:
             requests = self._requests(batch.shape)
-            request = requests.alone if self._in_flight == 0 else requests.shared.pop()
+            alone = self._in_flight == 0 and not self._split
+            request = requests.alone if alone else requests.shared.pop()
             self._in_flight += 1
         try:
             answer = _infer(request, batch)
@@ -99,9 +111,9 @@ class OpenVinoRuntime(PooledRuntime):
         finally:
             with self._lock:
                 self._in_flight -= 1
-                if request is not requests.alone:
+                if not alone:
                     requests.shared.append(request)
-        if requests is self._any:
+        if requests is self._any and not self._split:
             self._count(batch, answer)
         return answer
 
@@ -146,13 +158,14 @@ class OpenVinoRuntime(PooledRuntime):
         network = core.read_model(self._path)
         if shape is not None:
             network.reshape(shape)
-        alone, shared = (
-            core.compile_model(network, "CPU", self._settings | {"NUM_STREAMS": streams})
-            for streams in (1, slots)
-        )
-        chosen = alone.get_property("INFERENCE_PRECISION_HINT")
+        compiled = {
+            streams: core.compile_model(network, "CPU", self._settings | {"NUM_STREAMS": streams})
+            for streams in ({slots} if self._split else {1, slots})
+        }
+        shared = compiled[slots]
+        chosen = shared.get_property("INFERENCE_PRECISION_HINT")
         return _Requests(
-            alone=alone.create_infer_request(),
+            alone=None if self._split else compiled[1].create_infer_request(),
             shared=[shared.create_infer_request() for _ in range(slots)],
             precision=next(name for name, kind in _TYPES.items() if kind == chosen),
         )
@@ -160,7 +173,7 @@ class OpenVinoRuntime(PooledRuntime):
 
 @dataclass(slots=True)
 class _Requests:
-    """The requests of a compiled network: one with all the threads, and one for each slot."""
+    """The requests of a compiled network: one with all the threads (or None), one for each slot."""
 
     alone: Any
     shared: list[Any]

@@ -117,7 +117,7 @@ def test_threads_at_once_get_what_each_gets_alone(
 def test_rows_do_not_change_with_use(embedder: Embedder, photograph: NDArray[np.uint8]) -> None:
     first = embedder(photograph, boxes(11))
     for _ in range(OFTEN):
-        embedder(photograph, boxes(9))  # one full chunk and one single crop
+        embedder(photograph, boxes(9))
     runtime = getattr(embedder, "_runtime", None)
     if isinstance(runtime, OpenVinoRuntime):
         # What is asked of its background thread next comes after any compilation.
