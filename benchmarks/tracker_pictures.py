@@ -26,7 +26,7 @@ from benchmarks.tracker_peers import accuracy_table, speed_table
 from tracker import DeepSort
 from tracker.evaluate import COMBINED
 from tracker.gating import CHI_SQUARE_95, POSITION_AND_SIZE
-from tracker.kalman import BoxFilter
+from tracker.kalman import VALUE, VARIANCE, BoxFilter
 from tracker.presets import make_tracker
 from tracker.types import Tracker
 
@@ -45,13 +45,13 @@ def filter_picture(axes: Axes) -> None:
     motion = BoxFilter()
     gate = CHI_SQUARE_95[POSITION_AND_SIZE]
     rng = np.random.default_rng(3)
-    mean, covariance = motion.initiate(motion.measure(np.array([[0.0, 60, 40, 160]])))
+    state = motion.initiate(motion.measure(np.array([[0.0], [60], [40], [160]])))
     for t in range(1, 26):
-        mean, covariance = motion.predict(mean, covariance)
-        expected, variance = motion.project(mean, covariance, motion.noise(mean))
+        state = motion.predict(state)
+        variance = state[VARIANCE] + motion.noise(state[VALUE])
         hidden = 9 <= t < 18
-        place = expected[0, :2]
-        width, height = 2 * np.sqrt(gate * variance[0, :2])
+        place = state[VALUE, :2, 0]
+        width, height = 2 * np.sqrt(gate * variance[:2, 0])
         colour = GREY if hidden else BLUE
         axes.add_patch(Ellipse((place[0], place[1]), width, height, fill=False, color=colour))
         axes.plot(*place, ".", color=colour, markersize=3)
@@ -59,8 +59,8 @@ def filter_picture(axes: Axes) -> None:
             x = 20 + 14 * t + rng.normal(0, 2)
             y = 110 + 18 * np.sin(t / 8) + rng.normal(0, 2)
             axes.plot(x, y, "+", color=RED)
-            seen = motion.measure(np.array([[x - 20, y - 50, x + 20, y + 50]]))
-            mean, covariance = motion.update(mean, covariance, seen, motion.noise(mean))
+            seen = motion.measure(np.array([[x - 20], [y - 50], [x + 20], [y + 50]]))
+            state = motion.update(state, seen, motion.noise(state[VALUE]))
     axes.set_title("The gate of a track that is hidden for nine frames")
     axes.set_xlabel("x in pixels; crosses are detections")
     axes.set_aspect("equal")

@@ -27,7 +27,7 @@ MEASURED = 160
 def measure(tracker: Tracker, objects: int) -> dict[str, float]:
     """Cost of an update of a tracker that has seen nothing yet."""
     cpu, wall = [], []
-    for frame in islice(stream(objects), WARM_UP + MEASURED):
+    for frame in list(islice(stream(objects), WARM_UP + MEASURED)):
         wall_start, cpu_start = time.perf_counter(), time.process_time()
         tracker.update(frame.boxes, frame.scores, embeddings=frame.embeddings)
         cpu.append(time.process_time() - cpu_start)

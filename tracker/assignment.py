@@ -53,9 +53,10 @@ def assign_pairs(
     allowed = cost <= limit
     if not allowed.all():
         rows, columns, cost = rows[allowed], columns[allowed], cost[allowed]
-    if not len(rows):
+    if len(rows) < 2:
         return rows, columns
-    alone = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
+    alone = np.bincount(rows).take(rows) == 1
+    alone &= np.bincount(columns).take(columns) == 1
     if alone.all():
         return rows, columns
     r, c = _contested(rows[~alone], columns[~alone], cost[~alone], limit)

@@ -30,7 +30,7 @@ def cosine_distances(a: Embeddings, b: Embeddings, rows: Integer, columns: Integ
     if len(rows) > DENSE_FROM * len(a) * len(b):
         likeness = (a @ b.T)[rows, columns]
     else:
-        likeness = np.einsum("pd,pd->p", a[rows], b[columns])
+        likeness = np.vecdot(a.take(rows, 0), b.take(columns, 0))
     distance: Float = 1.0 - likeness.astype(np.float64)
     return distance
 
@@ -41,9 +41,10 @@ def blend(old: Embeddings, new: Embeddings, keep: Embeddings) -> Embeddings:
     ``keep`` float32 [N, 1] is the share of the old one. A row of zeros in ``old`` stands for a
     track without an embedding: it takes the new one.
     """
-    mixed = keep * old
-    mixed += (1.0 - keep) * new
-    length = np.sqrt(np.einsum("nd,nd->n", mixed, mixed))
+    mixed = old - new
+    mixed *= keep
+    mixed += new
+    length = np.sqrt(np.vecdot(mixed, mixed))
     mixed /= np.maximum(length, SHORTEST, out=length)[:, None]
     return mixed
 

@@ -6,14 +6,16 @@ there, so no pair of the four numbers is ever correlated: the filter with eight 
 filters with two states each. A 2x2 covariance is three numbers, its inverse is never needed and
 the innovation is a scalar, which leaves a few array operations for every step of every track.
 
-Shapes: ``mean`` float64 [N, 2, 4], values in row 0 and velocities in row 1; ``covariance`` float64
-[N, 3, 4], variance of the value, covariance of value and velocity, variance of the velocity.
-Units: pixels and frames. Nothing here keeps a state: arrays in, new arrays out.
+Shapes: measurements float64 [4, N], one column a box; states float64 [5, 4, N]: values, velocities,
+variances of the values, covariances of value and velocity, variances of the velocities. Columns
+come last, so that every operation runs over many tracks. Units: pixels and frames. Nothing here
+keeps a state: arrays in, new arrays out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -23,6 +25,9 @@ from tracker.types import Float
 
 Form: TypeAlias = Literal["xyah", "xywh"]
 """What is measured of a box: its centre, then aspect ratio (w / h) or width, then height."""
+
+VALUE, VELOCITY, VARIANCE, CROSS, DRIFT = range(5)
+"""Places in a state."""
 
 SMALLEST_HEIGHT = 1.0
 """Pixels; keeps the noise of a box without area above zero."""
@@ -61,98 +66,92 @@ class BoxFilter:
     _birth: tuple[Float, Float] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # A standard deviation is `scale * heights + offset`; the aspect ratio has only the offset.
-        sides = np.ones(4)
-        offset = np.zeros((3, 4))
+        # A variance is `factor * heights² + offset`; that of the aspect ratio is only the offset.
+        sides = np.ones((4, 1))
+        offset = np.zeros((3, 4, 1))
         if self.form == "xyah":
             sides[2] = 0.0
-            offset[:, 2] = self.aspect
-        process = np.stack([sides * self.position, sides * self.velocity])
-        birth = np.stack([2 * sides * self.position, 10 * sides * self.velocity])
+            offset[:, 2, 0] = np.square(self.aspect)
+        process = np.stack([sides * self.position, sides * self.velocity]) ** 2
+        birth = np.stack([2 * sides * self.position, 10 * sides * self.velocity]) ** 2
         object.__setattr__(self, "_process", (process, offset[1:]))
-        object.__setattr__(self, "_measure", (sides * self.position, offset[0]))
+        object.__setattr__(self, "_measure", ((sides * self.position) ** 2, offset[0]))
         object.__setattr__(self, "_birth", (birth, offset[1:]))
 
-    def measure(self, xyxy: Float) -> Float:
-        """Boxes x1, y1, x2, y2 as measurements of the filter's form, both float64 [N, 4]."""
-        measured = np.empty((len(xyxy), 4))
-        size = np.subtract(xyxy[:, 2:], xyxy[:, :2], out=measured[:, 2:])
-        np.add(xyxy[:, :2], 0.5 * size, out=measured[:, :2])
+    def measure(self, corners: Float) -> Float:
+        """Boxes x1, y1, x2, y2 as measurements of the filter's form, both float64 [4, N]."""
+        measured = np.empty(corners.shape)
+        start, size = corners[:2], measured[2:]
+        np.subtract(corners[2:], start, out=size)
+        centre = np.multiply(size, 0.5, out=measured[:2])
+        centre += start
         if self.form == "xyah":
-            measured[:, 2] /= np.maximum(measured[:, 3], SMALLEST_HEIGHT)
+            width, height = size
+            width /= np.maximum(height, SMALLEST_HEIGHT)
         return measured
 
     def boxes(self, measured: Float) -> Float:
-        """Invert :meth:`measure`: x1, y1, x2, y2, float64 [N, 4]; sizes below zero become zero."""
-        half = np.maximum(measured[:, 2:], 0.0)
+        """Invert :meth:`measure`: x1, y1, x2, y2, float64 [4, N]; sizes below zero become zero."""
+        centre, half = measured[:2], np.maximum(measured[2:], 0.0)
         if self.form == "xyah":
-            half[:, 0] *= half[:, 1]
+            width, height = half
+            width *= height
         half *= 0.5
-        boxes = np.empty((len(measured), 4))
-        np.subtract(measured[:, :2], half, out=boxes[:, :2])
-        np.add(measured[:, :2], half, out=boxes[:, 2:])
-        return boxes
+        corners = np.empty(measured.shape)
+        np.subtract(centre, half, out=corners[:2])
+        np.add(centre, half, out=corners[2:])
+        return corners
 
-    def initiate(self, measured: Float) -> tuple[Float, Float]:
-        """State of new tracks from measurements [N, 4]: mean [N, 2, 4], covariance [N, 3, 4]."""
-        mean = np.zeros((len(measured), 2, 4))
-        mean[:, 0] = measured
-        covariance = np.zeros((len(measured), 3, 4))
-        covariance[:, ::2] = self._variance(measured, self._birth)
-        return mean, covariance
+    def initiate(self, measured: Float) -> Float:
+        """States of new tracks from measurements [4, N]."""
+        state = np.zeros((5, *measured.shape))
+        state[VALUE] = measured
+        state[VARIANCE::2] = self._noise(measured, self._birth)
+        return state
 
-    def predict(self, mean: Float, covariance: Float, dt: float = 1.0) -> tuple[Float, Float]:
-        """State of all tracks ``dt`` frames later; the process noise grows with ``dt``."""
-        noise = self._variance(mean[:, 0], self._process) * dt
-        ahead = mean.copy()
-        ahead[:, 0] += dt * mean[:, 1]
-        spread = covariance.copy()
-        drift = dt * covariance[:, 2]
-        spread[:, 0] += dt * (2.0 * covariance[:, 1] + drift)
-        spread[:, 1] += drift
-        spread[:, ::2] += noise
-        return ahead, spread
+    def predict(self, state: Float, dt: float = 1.0) -> Float:
+        """States of all tracks ``dt`` frames later; the process noise grows with ``dt``."""
+        ahead: Float = _transition(dt).dot(state.reshape(5, -1)).reshape(state.shape)
+        noise = self._noise(state[VALUE], self._process)
+        noise *= dt
+        spread = ahead[VARIANCE::2]
+        spread += noise
+        return ahead
 
-    def noise(self, mean: Float, confidence: Float | None = None) -> Float:
-        """Variance of a measurement of each track, float64 [N, 4].
+    def noise(self, expected: Float, confidence: Float | None = None) -> Float:
+        """Variance of a measurement of each track, where [4, N] is expected; float64 [4, N].
 
         With ``confidence`` float [N], 0 to 1, it is multiplied by 1 - confidence: the NSA filter
         (Du et al. 2021, "GIAOTracker", arXiv 2202.11983, equation 1).
         """
-        scale, offset = self._measure
-        deviation = self._scale(mean[:, 0]) * scale + offset
-        variance = deviation * deviation
+        variance = self._noise(expected, self._measure)
         if confidence is not None:
-            variance *= np.maximum(1.0 - confidence, 1e-3)[:, None]
+            variance *= np.maximum(1.0 - confidence, 1e-3)
         return variance
 
-    def project(self, mean: Float, covariance: Float, noise: Float) -> tuple[Float, Float]:
-        """Expected measurement of each track and its variance (innovation), float64 [N, 4] each."""
-        return mean[:, 0], covariance[:, 0] + noise
-
-    def update(
-        self, mean: Float, covariance: Float, measured: Float, noise: Float
-    ) -> tuple[Float, Float]:
-        """State after one measurement of each track.
+    def update(self, state: Float, measured: Float, noise: Float) -> Float:
+        """States after one measurement of each track.
 
         Parameters
         ----------
-        mean, covariance : float64 [N, 2, 4], [N, 3, 4]
-            The predicted state.
-        measured : float64 [N, 4]
+        state : float64 [5, 4, N]
+            As predicted.
+        measured : float64 [4, N]
             From :meth:`measure`.
-        noise : float64 [N, 4]
-            Variance of the measurement, from :meth:`noise`.
+        noise : float64 [4, N]
+            Variance of the measurement, from :meth:`noise`. A track that was not measured has an
+            infinite one, and stays as it is.
         """
-        gain = covariance[:, :2] / (covariance[:, :1] + noise[:, None])  # [N, 2, 4]
-        corrected = mean + gain * (measured - mean[:, 0])[:, None]
-        spread = np.empty_like(covariance)
-        spread[:, :2] = covariance[:, :2] * (1.0 - gain[:, :1])
-        spread[:, 2] = covariance[:, 2] - gain[:, 1] * covariance[:, 1]
-        return corrected, spread
+        gain = state[VARIANCE:DRIFT] / (state[VARIANCE] + noise)  # [2, 4, N]
+        corrected = state.copy()
+        motion, spread, drift = corrected[:VARIANCE], corrected[VARIANCE:DRIFT], corrected[DRIFT]
+        motion += gain * (measured - state[VALUE])
+        spread *= 1.0 - gain[0]
+        drift -= gain[1] * state[CROSS]
+        return corrected
 
-    def warp(self, mean: Float, covariance: Float, affine: Float) -> tuple[Float, Float]:
-        """State as the camera sees it after a motion of its own.
+    def warp(self, state: Float, affine: Float) -> Float:
+        """States as the camera sees them after a motion of its own.
 
         Centres and their velocities follow the affine, sizes its scale. Variances follow the
         scale alone: a camera rolls by little from one frame to the next, and without a rotation
@@ -160,34 +159,47 @@ class BoxFilter:
 
         Parameters
         ----------
-        mean, covariance : float64 [N, 2, 4], [N, 3, 4]
+        state : float64 [5, 4, N]
         affine : float64 [2, 3]
             Pixels of the frame before to pixels of this frame.
         """
         linear, shift = affine[:, :2], affine[:, 2]
         scale = float(np.sqrt(abs(np.linalg.det(linear))))
-        sizes = np.full(4, scale)
+        sizes = np.full((4, 1), scale)
         if self.form == "xyah":
             sizes[2] = 1.0
-        moved = mean * sizes
-        moved[:, :, :2] = mean[:, :, :2] @ linear.T
-        moved[:, 0, :2] += shift
-        return moved, covariance * sizes**2
+        moved: Float = state * sizes
+        moved[VARIANCE:] *= sizes
+        moved[:VARIANCE, :2] = linear @ state[:VARIANCE, :2]
+        moved[VALUE, :2] += shift[:, None]
+        return moved
 
-    def _scale(self, measured: Float) -> Float:
-        """What noise is in proportion to: heights [N, 1], or by side [N, 4]."""
-        height = np.maximum(measured[:, 3:], SMALLEST_HEIGHT)
-        if not self.side:
-            return height
-        width = measured[:, 2:3] * height if self.form == "xyah" else measured[:, 2:3]
-        width = np.maximum(width, SMALLEST_HEIGHT)
-        return np.concatenate([width, height, width, height], axis=1)
+    def _noise(self, expected: Float, variance: tuple[Float, Float]) -> Float:
+        """``factor * heights² + offset`` for [4, N], shaped as factor and offset are."""
+        factor, offset = variance
+        length = np.maximum(expected[3:], SMALLEST_HEIGHT)
+        if self.side:
+            width = expected[2:3] * length if self.form == "xyah" else expected[2:3]
+            width = np.maximum(width, SMALLEST_HEIGHT)
+            length = np.concatenate([width, length, width, length])
+        length *= length
+        noise: Float = factor * length
+        noise += offset
+        return noise
 
-    def _variance(self, measured: Float, deviation: tuple[Float, Float]) -> Float:
-        scale, offset = deviation  # [2, 4] each
-        spread = self._scale(measured)[:, None] * scale + offset
-        squared: Float = spread * spread
-        return squared
+
+@lru_cache(maxsize=64)
+def _transition(dt: float) -> Float:
+    """What ``dt`` frames make of a state, [5, 5]: F x, and the entries of F P Fᵀ."""
+    return np.array(
+        [
+            [1.0, dt, 0.0, 0.0, 0.0],
+            [0.0, 1.0, 0.0, 0.0, 0.0],
+            [0.0, 0.0, 1.0, 2.0 * dt, dt * dt],
+            [0.0, 0.0, 0.0, 1.0, dt],
+            [0.0, 0.0, 0.0, 0.0, 1.0],
+        ]
+    )
 
 
 def gating_distance(expected: Float, variance: Float, measured: Float) -> Float:
@@ -195,9 +207,9 @@ def gating_distance(expected: Float, variance: Float, measured: Float) -> Float:
 
     Parameters
     ----------
-    expected, variance : float64 [N, 4]
-        From :meth:`BoxFilter.project`.
-    measured : float64 [M, 4]
+    expected, variance : float64 [4, N]
+        Values of the tracks, and the variance of their innovation: theirs plus the measurement's.
+    measured : float64 [4, M]
         From :meth:`BoxFilter.measure`.
 
     Returns
@@ -205,14 +217,10 @@ def gating_distance(expected: Float, variance: Float, measured: Float) -> Float:
     float64 [N, M]
         Chi-square distributed with four degrees of freedom for the right pairs.
     """
-    # Coordinates come first, so that the innermost loop runs over many measurements.
-    place = np.ascontiguousarray(measured.T)[:, None]
-    centre = expected.T[:, :, None]
-    precision = (1.0 / np.sqrt(variance)).T[:, :, None]
-    distance = np.empty((len(expected), len(measured)))
-    for rows in row_blocks(len(expected), 4 * len(measured)):
-        offset = place - centre[:, rows]
-        offset *= precision[:, rows]
+    distance = np.empty((expected.shape[1], measured.shape[1]))
+    for rows in row_blocks(len(distance), 4 * measured.shape[1]):
+        offset = measured[:, None] - expected[:, rows, None]
         offset *= offset
+        offset /= variance[:, rows, None]
         np.add.reduce(offset, axis=0, out=distance[rows])
     return distance

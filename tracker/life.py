@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tracker.overlap import hidden
 from tracker.settings import Settings
-from tracker.table import Table
-from tracker.types import Float, Mask
+from tracker.table import EVIDENCE, HITS, ID, MISSED, Table
+from tracker.types import Float, Integer, Mask
 
 
 def confirmed_now(tracks: Table, settings: Settings) -> Mask:
     """Tentative tracks that have earned an ID in this frame."""
-    enough: Mask = (tracks["id"] == 0) & (tracks["evidence"] >= settings.evidence)
+    enough: Mask = (tracks[ID] == 0.0) & (tracks[EVIDENCE] >= settings.evidence)
     return enough
 
 
@@ -23,28 +21,35 @@ def outside(boxes: Float, size: Float) -> Mask:
 
     Parameters
     ----------
-    boxes : float64 [N, 4]
-        x1, y1, x2, y2 in pixels.
+    boxes : float64 [4, N]
+        Rows x1, y1, x2, y2 in pixels.
     size : float64 [2]
         Width and height of the image.
     """
-    middle = 0.5 * (boxes[:, 1] + boxes[:, 3])
-    beyond: Mask = (boxes[:, 0] < 0) | (boxes[:, 2] > size[0]) | (middle < 0) | (middle > size[1])
+    left, top, right, bottom = boxes
+    width, height = size.tolist()
+    middle = 0.5 * (top + bottom)
+    beyond: Mask = (left < 0.0) | (right > width) | (middle < 0.0) | (middle > height)
     return beyond
 
 
 def fate(
-    lost: Table, boxes: Float, seen: Float, size: Float, settings: Settings, fps: float | None
+    tracks: Table,
+    boxes: Float,
+    rows: Integer,
+    size: Float,
+    settings: Settings,
+    fps: float | None,
 ) -> tuple[Mask, Mask]:
     """What becomes of the tracks without a detection in this frame.
 
     Parameters
     ----------
-    lost : Table [N]
-    boxes : float64 [N, 4]
-        Where they are expected.
-    seen : float64 [M, 4]
-        Boxes of the confirmed tracks that have a detection.
+    tracks : Table [ROWS, N]
+    boxes : float64 [4, N]
+        Where they are, rows x1, y1, x2, y2 in pixels.
+    rows : int64 [K]
+        Those without a detection.
     size : float64 [2]
         Width and height of the image.
     settings : Settings
@@ -52,20 +57,21 @@ def fate(
 
     Returns
     -------
-    known : bool [N]
+    known : bool [K]
         The place is known well enough to be shown; for longer where a nearer track covers it.
-    alive : bool [N]
+    alive : bool [K]
         The track is remembered; tentative ones never are.
     """
-    missed = lost["missed"]
-    gone = outside(boxes, size)
-    known = (lost["hits"] >= settings.coast_hits) & ~gone
-    known &= missed <= max(settings.coast.at(fps), settings.coast_hidden.at(fps))
+    lost, places = tracks.take(rows, 1), boxes.take(rows, 1)
+    missed, confirmed = lost[MISSED], lost[ID] > 0.0
+    inside = ~outside(places, size)
+    known = (lost[HITS] >= settings.coast_hits) & inside
     late = (known & (missed > settings.coast.at(fps))).nonzero()[0]
     if len(late):
-        known[late] = hidden(boxes[late], seen) >= 0.5
-    limit = np.full(len(lost), settings.memory.at(fps))
+        seen = boxes[:, (tracks[ID] > 0.0) & (tracks[MISSED] == 0.0)]
+        known[late] = hidden(places.T[late], seen.T) >= 0.5
+        known &= missed <= max(settings.coast.at(fps), settings.coast_hidden.at(fps))
+    alive = missed <= settings.memory.at(fps)
     if not settings.reenter:
-        limit[gone] = settings.left.at(fps)
-    limit[lost["id"] == 0] = 0.0
-    return known, missed <= limit
+        alive &= inside | (missed <= settings.left.at(fps))
+    return known, alive & confirmed

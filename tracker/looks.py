@@ -48,7 +48,8 @@ class Looks:
         if not self.width:
             return np.zeros(len(rows))
         distance = cosine_distances(self.means, table, rows, columns)
-        distance *= self.age.take(rows) < np.inf
+        if self.age[self.age.argmax()] == np.inf:
+            distance *= self.age.take(rows) < np.inf
         return distance
 
     def learn(self, rows: Integer, embeddings: Embeddings, keep: float) -> None:

@@ -9,28 +9,34 @@ import numpy as np
 from tracker.assignment import assign_pairs
 from tracker.blocks import pairs_in
 from tracker.gating import CHI_SQUARE_95, POSITION_AND_SIZE
-from tracker.kalman import gating_distance
+from tracker.kalman import VALUE, VARIANCE, gating_distance
 from tracker.looks import Looks
 from tracker.observation import Appearance, Observation
 from tracker.overlap import Touching
 from tracker.settings import Settings
-from tracker.table import Table
+from tracker.table import CLASS, MISSED, Table
 from tracker.types import Float, Integer, Mask
 
 HIDDEN = 0.6
 """Share of a detection from which a nearer one hides what it looks like."""
 
 
-@dataclass(frozen=True, slots=True)
+NOBODY = -1
+"""Partner of a track that has no detection."""
+
+
+@dataclass(slots=True)
 class Scene:
     """One frame before the association: where tracks are expected and what was detected.
 
     Attributes
     ----------
-    tracks : Table [N]
+    tracks : Table [ROWS, N]
         As they were in the frame before.
-    mean, covariance : float64 [N, 2, 4], [N, 3, 4]
-        Their predicted state.
+    state : float64 [5, 4, N]
+        As the filter predicts it.
+    noise : float64 [4, N]
+        Variance of a measurement of each track.
     missed : float64 [N]
         Frames since their last detection.
     covered : float64 [M]
@@ -41,15 +47,15 @@ class Scene:
         Their embeddings.
     observation : Observation
         The detections [M].
-    measured : float64 [M, 4]
+    measured : float64 [4, M]
         The detections in the filter's form.
     fps : float or None
         Frames a second, where timestamps tell.
     """
 
     tracks: Table
-    mean: Float
-    covariance: Float
+    state: Float
+    noise: Float
     missed: Float
     covered: Float
     near: Touching
@@ -64,36 +70,28 @@ class Pairs:
 
     Attributes
     ----------
-    tracks, detections : int64 [P]
-    free_tracks, free_detections : bool [N], [M]
+    partner : int64 [N]
+        The detection of each track, :data:`NOBODY` of a free one.
+    free : bool [M]
+        Detections without a track.
     """
 
     def __init__(self, tracks: int, detections: int) -> None:
-        self.tracks: Integer = np.zeros(0, np.int64)
-        self.detections: Integer = np.zeros(0, np.int64)
-        self.free_tracks = np.ones(tracks, np.bool_)
-        self.free_detections = np.ones(detections, np.bool_)
+        self.partner: Integer = np.empty(tracks, np.int64)
+        self.partner.fill(NOBODY)
+        self.free: Mask = np.empty(detections, np.bool_)
+        self.free.fill(True)
 
     def add(self, tracks: Integer, detections: Integer) -> None:
         """Note more pairs."""
-        if not len(tracks):
-            return
-        self.free_tracks[tracks] = False
-        self.free_detections[detections] = False
-        self.join(tracks, detections)
+        self.partner[tracks] = detections
+        self.free[detections] = False
 
-    def join(self, tracks: Integer, detections: Integer) -> None:
-        """Note pairs of tracks that the detections have just started."""
-        if not len(self.tracks):
-            self.tracks, self.detections = tracks, detections
-            return
-        self.tracks = np.concatenate([self.tracks, tracks])
-        self.detections = np.concatenate([self.detections, detections])
-
-    def free(self, near: Touching) -> Mask:
+    def still(self, near: Touching) -> Mask:
         """Which of the pairs could still be made."""
-        both: Mask = self.free_tracks[near.rows] & self.free_detections[near.columns]
-        return both
+        possible: Mask = self.partner.take(near.rows) == NOBODY
+        possible &= self.free.take(near.columns)
+        return possible
 
 
 def match(scene: Scene, settings: Settings) -> Pairs:
@@ -106,8 +104,8 @@ def match(scene: Scene, settings: Settings) -> Pairs:
        tracks seen lately by overlap, unless appearance speaks against it. That of a detection
        which is mostly hidden is its cover's, and says nothing where the overlap is large.
     """
-    pairs = Pairs(len(scene.tracks), len(scene.observation))
-    if len(scene.tracks) and len(scene.observation):
+    pairs = Pairs(len(scene.missed), len(scene.observation))
+    if len(scene.missed) and len(scene.observation):
         if settings.per_class:
             same = _same_class(scene, scene.near.rows, scene.near.columns)
             scene = replace(scene, near=scene.near.where(same))
@@ -123,14 +121,16 @@ def match(scene: Scene, settings: Settings) -> Pairs:
 
 def _obvious(scene: Scene, settings: Settings, sure: Mask, pairs: Pairs) -> None:
     near = scene.near
-    rivals = (sure[near.columns] & (near.share >= settings.rival)).nonzero()[0]
-    if not len(rivals):
+    rivals = near.share >= settings.rival
+    rivals &= sure.take(near.columns)
+    strong = rivals.nonzero()[0]
+    if not len(strong):
         return
-    rows, columns = near.rows[rivals], near.columns[rivals]
-    clear = near.share[rivals] >= settings.obvious
-    clear &= np.bincount(rows)[rows] == 1
-    clear &= np.bincount(columns)[columns] == 1
-    clear &= scene.tracks["missed"][rows] == 0
+    rows, columns = near.rows.take(strong), near.columns.take(strong)
+    clear = near.share.take(strong) >= settings.obvious
+    clear &= np.bincount(rows).take(rows) == 1
+    clear &= np.bincount(columns).take(columns) == 1
+    clear &= (scene.tracks[MISSED] == 0.0).take(rows)
     rows, columns = rows[clear], columns[clear]
     appearance = scene.observation.appearance
     if appearance is not None and len(rows):
@@ -159,14 +159,16 @@ def _look_alike(
 def _by_appearance(
     scene: Scene, appearance: Appearance, settings: Settings, sure: Mask, pairs: Pairs
 ) -> None:
-    rows = pairs.free_tracks.nonzero()[0]
-    columns = (pairs.free_detections & sure).nonzero()[0]
+    rows = (pairs.partner == NOBODY).nonzero()[0]
+    columns = (pairs.free & sure).nonzero()[0]
     if not len(rows) or not len(columns):
         return
-    expected, variance = _innovation(scene, settings, rows)
-    distance = gating_distance(expected, variance, scene.measured.take(columns, 0))
+    expected, variance = _innovation(scene, rows)
+    distance = gating_distance(expected, variance, scene.measured.take(columns, 1))
     r, c = pairs_in(distance <= settings.gate)
-    r, c = rows[r], columns[c]
+    if not len(r):
+        return
+    r, c = rows.take(r), columns.take(c)
     if settings.per_class:
         same = _same_class(scene, r, c)
         r, c = r[same], c[same]
@@ -177,23 +179,24 @@ def _by_appearance(
 def _by_place(scene: Scene, settings: Settings, sure: Mask, pairs: Pairs) -> None:
     """The first pass without appearance: overlap, in the narrow gate, for a shorter memory."""
     near = scene.near
-    possible = pairs.free(near) & sure[near.columns] & (near.share >= settings.touch)
+    possible = pairs.still(near) & sure[near.columns] & (near.share >= settings.touch)
     possible &= scene.missed[near.rows] <= settings.faceless.at(scene.fps)
     rows, columns, share = near.where(possible)
-    expected, variance = _innovation(scene, settings, rows)
-    offset = scene.measured[columns] - expected
-    inside = (offset * offset / variance).sum(axis=1) <= CHI_SQUARE_95[POSITION_AND_SIZE]
+    expected, variance = _innovation(scene, rows)
+    offset = scene.measured.take(columns, 1) - expected
+    inside = (offset * offset / variance).sum(axis=0) <= CHI_SQUARE_95[POSITION_AND_SIZE]
     cost = 1.0 - share[inside]
     pairs.add(*assign_pairs(rows[inside], columns[inside], cost, 1.0 - settings.touch))
 
 
 def _by_overlap(scene: Scene, settings: Settings, pairs: Pairs) -> None:
     near = scene.near
-    possible = pairs.free(near) & (near.share >= settings.overlap)
-    if not possible.any():
+    possible = pairs.still(near)
+    possible &= near.share >= settings.overlap
+    if not np.count_nonzero(possible):
         return
-    possible &= scene.missed[near.rows] < settings.recent.at(scene.fps)
-    possible &= scene.observation.scores[near.columns] >= settings.low
+    possible &= (scene.missed < settings.recent.at(scene.fps)).take(near.rows)
+    possible &= (scene.observation.scores >= settings.low).take(near.columns)
     rows, columns, share = near.where(possible)
     appearance = scene.observation.appearance
     if appearance is not None and len(rows):
@@ -205,13 +208,14 @@ def _by_overlap(scene: Scene, settings: Settings, pairs: Pairs) -> None:
     pairs.add(*assign_pairs(rows, columns, 1.0 - share, 1.0 - settings.overlap))
 
 
-def _innovation(scene: Scene, settings: Settings, rows: Integer) -> tuple[Float, Float]:
-    """Expected measurement of some tracks and its variance, float64 [K, 4] each."""
-    mean, covariance = scene.mean.take(rows, 0), scene.covariance.take(rows, 0)
-    return settings.filter.project(mean, covariance, settings.filter.noise(mean))
+def _innovation(scene: Scene, rows: Integer) -> tuple[Float, Float]:
+    """Expected measurement of some tracks and its variance, float64 [4, K] each."""
+    variance = scene.state[VARIANCE].take(rows, 1)
+    variance += scene.noise.take(rows, 1)
+    return scene.state[VALUE].take(rows, 1), variance
 
 
 def _same_class(scene: Scene, rows: Integer, columns: Integer) -> Mask:
     """Whether both sides of pairs are of the same class."""
-    same: Mask = scene.tracks["class"][rows] == scene.observation.classes[columns]
+    same: Mask = scene.tracks[CLASS].take(rows) == scene.observation.classes.take(columns)
     return same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,8 +24,8 @@ class Observation:
 
     Attributes
     ----------
-    boxes : float64 [N, 4]
-        x1, y1, x2, y2 in pixels, finite, x1 <= x2 and y1 <= y2.
+    corners : float64 [4, N]
+        Rows x1, y1, x2, y2 in pixels, finite, x1 <= x2 and y1 <= y2.
     scores : float64 [N]
         Confidence, 0 to 1.
     classes : int64 [N]
@@ -35,14 +36,19 @@ class Observation:
         The picture, for the motion of the camera.
     """
 
-    boxes: Float
+    corners: Float
     scores: Float
     classes: Integer
     appearance: Appearance | None = None
     frame: Image | None = None
 
     def __len__(self) -> int:
-        return len(self.boxes)
+        return len(self.scores)
+
+    @property
+    def boxes(self) -> Float:
+        """The same by row, float64 [N, 4]."""
+        return self.corners.T
 
 
 @dataclass(slots=True)
@@ -62,21 +68,25 @@ class Appearance:
     count: int
     source: NDArray[np.float32] | EmbedRows
     width: int | None = None
-    known: NDArray[np.bool_] = field(init=False)
+    _known: NDArray[np.bool_] | None = field(init=False, default=None)
     _table: NDArray[np.float32] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         if callable(self.source):
-            self.known = np.zeros(self.count, np.bool_)
+            self._known = np.zeros(self.count, np.bool_)
         else:
             self._table = _unit_rows(self.source, self.count, self.width, None)
             self.width = self._table.shape[1]
-            self.known = np.ones(self.count, np.bool_)
 
     @property
     def lazy(self) -> bool:
         """Whether embeddings cost something, because a callable makes them."""
         return callable(self.source)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Rows whose embeddings are there, bool [N]."""
+        return np.ones(self.count, np.bool_) if self._known is None else self._known
 
     @property
     def table(self) -> Embeddings:
@@ -124,8 +134,8 @@ def observe(
     InvalidInput
         What was expected and what came, with the row where one is to blame.
     """
-    xyxy = _boxes(boxes)
-    count = len(xyxy)
+    corners = _corners(boxes)
+    count = corners.shape[1]
     conf = _scores(scores, count)
     ids = np.zeros(count, np.int64) if classes is None else _classes(classes, count)
     appearance = None
@@ -135,29 +145,34 @@ def observe(
         appearance = Appearance(count, np.asarray(embeddings, np.float32), width)
     if frame is not None and (frame.ndim != 3 or frame.shape[2] != 3):
         raise InvalidInput(f"frame: expected uint8 [H, W, 3], got shape {list(frame.shape)}")
-    return Observation(xyxy, conf, ids, appearance, frame)
+    return Observation(corners, conf, ids, appearance, frame)
 
 
-def _boxes(boxes: ArrayLike) -> Float:
-    xyxy = np.asarray(boxes, np.float64)
-    if xyxy.size == 0:
-        return np.zeros((0, 4))
-    if xyxy.ndim != 2 or xyxy.shape[1] != 4:
-        raise InvalidInput(f"boxes: expected shape [N, 4] (x1, y1, x2, y2), got {_shape(xyxy)}")
-    # A sum is finite when all its terms are; the row is looked for only when it is not.
-    if not np.isfinite(xyxy.sum()):
-        _refuse_row(xyxy, ~np.isfinite(xyxy).all(axis=1), "boxes", "finite numbers")
-    if (xyxy[:, 2:] < xyxy[:, :2]).any():
-        inverted = (xyxy[:, 2:] < xyxy[:, :2]).any(axis=1)
-        _refuse_row(xyxy, inverted, "boxes", "x1 <= x2 and y1 <= y2")
-    return xyxy
+def _corners(boxes: ArrayLike) -> Float:
+    given = np.asarray(boxes)
+    if given.size == 0:
+        return np.zeros((4, 0))
+    if given.ndim != 2 or given.shape[1] != 4:
+        raise InvalidInput(f"boxes: expected shape [N, 4] (x1, y1, x2, y2), got {_shape(given)}")
+    corners = np.array(given.T, np.float64, order="C")
+    # Nothing that is not finite leaves a finite sum of squares; rows are looked for only then.
+    flat = corners.ravel()
+    if not math.isfinite(flat.dot(flat)):
+        bad = ~np.isfinite(corners).all(axis=0)
+        if bad.any():
+            _refuse_row(corners.T, bad, "boxes", "finite numbers")
+    inverted = corners[2:] < corners[:2]
+    if np.count_nonzero(inverted):
+        _refuse_row(corners.T, inverted.any(axis=0), "boxes", "x1 <= x2 and y1 <= y2")
+    return corners
 
 
 def _scores(scores: ArrayLike, count: int) -> Float:
     conf = np.asarray(scores, np.float64)
     if conf.shape != (count,):
         raise InvalidInput(f"scores: expected shape [{count}], one a box, got {_shape(conf)}")
-    if count and not (conf.min() >= 0.0 and conf.max() <= 1.0):
+    # Of a NaN, argmin and argmax give the place.
+    if count and not (conf[conf.argmin()] >= 0.0 and conf[conf.argmax()] <= 1.0):
         _refuse_row(conf, ~((conf >= 0) & (conf <= 1)), "scores", "a number from 0 to 1")
     return conf
 
@@ -189,8 +204,8 @@ def _unit_rows(given: ArrayLike, count: int, width: int | None, rows: Integer | 
             f"embeddings: expected width {width} as in the frames before, got {table.shape[1]}; "
             "reset() the tracker before changing the embedder"
         )
-    square = np.einsum("nd,nd->n", table, table)
-    if not np.isfinite(square.sum()):
+    square = np.vecdot(table, table)
+    if not math.isfinite(square.dot(square)) and not np.isfinite(square).all():
         bad = np.flatnonzero(~np.isfinite(square))[0]
         row = int(bad if rows is None else rows[bad])
         raise InvalidInput(f"embeddings: expected finite numbers, got others in row {row}")

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from tracker import life
 from tracker import table as track_table
 from tracker.base import OnlineTracker
 from tracker.camera import IDENTITY, CameraMotion
+from tracker.kalman import VALUE, VELOCITY
 from tracker.looks import Looks
-from tracker.matching import Pairs, Scene, match
+from tracker.matching import NOBODY, Pairs, Scene, match
 from tracker.observation import Observation
 from tracker.overlap import overlap, surroundings
 from tracker.settings import Settings
-from tracker.table import Table
-from tracker.types import Embeddings, Float, Integer, Tracks
+from tracker.table import (
+    CLASS,
+    CONFIDENCE,
+    EVIDENCE,
+    HITS,
+    ID,
+    LEAD,
+    MISSED,
+    RECORD,
+    SCORE,
+    STATE,
+    Table,
+)
+from tracker.types import Embeddings, Float, Integer, Mask, Tracks
 
 SURE = 0.6
 """Confidence below which a detection's place is measured with more noise."""
@@ -35,6 +50,37 @@ UNCUT = 0.9
 """A box less high than this share of the expected one, behind another box, is cut off."""
 
 
+KEEP = np.array([[0.0], [0.0], [SCORE_MEMORY], [1.0], [1.0]])
+"""What a detection leaves of the rows ``table.RECORD`` of its track."""
+
+
+class Found(NamedTuple):
+    """What was detected of each track; zeros where nothing was.
+
+    Attributes
+    ----------
+    paired : bool [N]
+        Whether anything was.
+    measured : float64 [4, N]
+        In the filter's form.
+    doubt : float64 [N]
+        Factor of the measurement's variance, infinite where nothing was measured.
+    hidden : float64 [N]
+        Share of the detection that a nearer one hides.
+    classes : float64 [N]
+        Of the detection.
+    record : float64 [5, N]
+        What it adds to the rows ``table.RECORD``.
+    """
+
+    paired: Mask
+    measured: Float
+    doubt: Float
+    hidden: Float
+    classes: Float
+    record: Float
+
+
 class Online(OnlineTracker):
     """The engine behind :class:`tracker.DeepSort`.
 
@@ -48,7 +94,7 @@ class Online(OnlineTracker):
         self.settings = settings
         centre, height = settings.posterior
         # How much of the box that is shown is the detection's: centre, aspect ratio, height.
-        self._trust = 1.0 - np.array([centre, centre, 1.0, height])
+        self._trust = 1.0 - np.array([[centre], [centre], [1.0], [height]])
         self._clear()
 
     def _clear(self) -> None:
@@ -60,187 +106,193 @@ class Online(OnlineTracker):
         self._size: Float = np.zeros(2)
 
     def _step(self, observation: Observation, dt: float) -> Tracks:
-        box_filter = self.settings.filter
-        mean, covariance = self._predicted(observation, dt)
-        near, covered = surroundings(box_filter.boxes(mean[:, 0]), observation.boxes)
-        measured = box_filter.measure(observation.boxes)
-        tracks = self._tracks
-        missed = tracks["missed"] + dt
-        scene = Scene(
-            tracks,
-            mean,
-            covariance,
-            missed,
-            covered,
-            near,
-            self._looks,
-            observation,
-            measured,
-            self.fps,
-        )
+        scene = self._scene(observation, dt)
         pairs = match(scene, self.settings)
         founders = self._founders(observation, pairs)
-        students, lesson = self._lesson(observation, covered, pairs, founders)
+        found = _found(scene, pairs, self.settings)
+        students, lesson = self._lesson(observation, found, pairs, founders)
         # From here on nothing can fail: an embedder that raises leaves the state as it was.
         self._see(observation)
-        tracks["missed"] = missed
-        self._correct(mean, covariance, observation, measured, covered, pairs)
+        shown = self._correct(scene, found)
         self._looks.grow_older(dt)
+        partner = pairs.partner
         if len(founders):
-            pairs.join(np.arange(len(tracks), len(tracks) + len(founders)), founders)
-            self._tracks = track_table.joined(tracks, self._born(observation, measured, founders))
-            self._looks.append(len(founders))
+            started = scene.measured.take(founders, 1)
+            self._begin(started, observation, founders)
+            shown = np.concatenate((shown, started), axis=1)
+            partner = np.concatenate((partner, founders))
         self._looks.learn(students, lesson, self.settings.ema)
         self._confirm()
-        return self._answer(measured, pairs)
+        return self._answer(shown, partner)
 
-    def _predicted(self, observation: Observation, dt: float) -> tuple[Float, Float]:
-        """Mean and covariance of the tracks in this frame; sizes of lost tracks stay."""
-        mean, covariance = self._tracks["mean"].copy(), self._tracks["covariance"]
-        mean[self._tracks["missed"] > 0, 1, 2:] = 0.0
+    def _scene(self, observation: Observation, dt: float) -> Scene:
+        box_filter, tracks = self.settings.filter, self._tracks
+        state = self._predicted(observation, dt)
+        near, covered = surroundings(box_filter.boxes(state[VALUE]), observation.corners)
+        return Scene(
+            tracks=tracks,
+            state=state,
+            noise=box_filter.noise(state[VALUE]),
+            missed=tracks[MISSED] + dt,
+            covered=covered,
+            near=near,
+            looks=self._looks,
+            observation=observation,
+            measured=box_filter.measure(observation.corners),
+            fps=self.fps,
+        )
+
+    def _predicted(self, observation: Observation, dt: float) -> Float:
+        """States of the tracks in this frame."""
+        state = track_table.states(self._tracks)
         if observation.frame is not None:
             self._motion = self._camera.estimate(observation.frame, observation.boxes)
             if not np.array_equal(self._motion, IDENTITY):
-                mean, covariance = self.settings.filter.warp(mean, covariance, self._motion)
-        return self.settings.filter.predict(mean, covariance, dt)
+                state = self.settings.filter.warp(state, self._motion)
+        return self.settings.filter.predict(state, dt)
 
     def _see(self, observation: Observation) -> None:
         if observation.frame is not None:
             self._size = np.array(observation.frame.shape[1::-1], np.float64)
         elif len(observation):
-            self._size = np.maximum(self._size, observation.boxes[:, 2:].max(axis=0))
+            self._size = np.maximum(self._size, observation.corners[2:].max(axis=1))
 
     def _founders(self, observation: Observation, pairs: Pairs) -> Integer:
         """Rows of the detections that start a track: confident, left over, no second box."""
         settings = self.settings
-        rows = (pairs.free_detections & (observation.scores >= settings.birth)).nonzero()[0]
-        if not len(rows) or not len(pairs.detections):
+        rows = (pairs.free & (observation.scores >= settings.birth)).nonzero()[0]
+        if not len(rows) or pairs.free.all():
             return rows
-        taken = observation.boxes[pairs.detections]
+        taken = observation.boxes[~pairs.free]
         double = overlap(observation.boxes[rows], taken).max(axis=1) >= settings.duplicate
         founders: Integer = rows[~double]
         return founders
 
     def _lesson(
-        self, observation: Observation, covered: Float, pairs: Pairs, founders: Integer
+        self, observation: Observation, found: Found, pairs: Pairs, founders: Integer
     ) -> tuple[Integer, Embeddings]:
-        """Rows of the tracks that learn, new ones included, and the embeddings that they learn.
+        """The tracks that learn, new ones included, and the embeddings that they learn.
 
         New tracks learn what started them; others what had to be compared, where it is clear.
         """
         appearance = observation.appearance
-        if appearance is None or not (len(pairs.tracks) or len(founders)):
+        if appearance is None or not len(observation):
             return np.zeros(0, np.int64), np.zeros((0, self._looks.width), np.float32)
-        rows = pairs.detections
-        fit = (observation.scores >= LEARNT) & (covered < self.settings.clear)
-        clear = fit.take(rows) | (self._tracks["hits"].take(pairs.tracks) == 1)
-        clear &= appearance.known.take(rows)
-        students, taught = pairs.tracks[clear], rows[clear]
+        clear = found.record[SCORE - MISSED] >= LEARNT
+        clear &= found.hidden < self.settings.clear
+        clear |= self._tracks[HITS] == 1.0
+        clear &= found.paired
+        students = clear.nonzero()[0]
+        taught = pairs.partner.take(students)
+        if appearance.lazy:
+            known = appearance.known.take(taught)
+            students, taught = students[known], taught[known]
         if len(founders):
-            new = np.arange(len(self._tracks), len(self._tracks) + len(founders))
-            students = np.concatenate([students, new])
-            taught = np.concatenate([taught, founders])
+            count = len(pairs.partner)
+            students = np.concatenate((students, np.arange(count, count + len(founders))))
+            taught = np.concatenate((taught, founders))
         return students, appearance.rows(taught)
 
-    def _correct(
-        self,
-        mean: Float,
-        covariance: Float,
-        observation: Observation,
-        measured: Float,
-        covered: Float,
-        pairs: Pairs,
-    ) -> None:
-        """Let the predicted state be the tracks' own, the paired ones after their detections."""
+    def _correct(self, scene: Scene, found: Found) -> Float:
+        """Take the detections into their tracks; what is shown of each, float64 [4, N]."""
         tracks, settings = self._tracks, self.settings
-        rows, detections = pairs.tracks, pairs.detections
-        scores = observation.scores.take(detections)
-        before, spread = mean.take(rows, 0), covariance.take(rows, 0)
-        # Whole rows are taken out, changed and put back: that costs no more than it does a field.
-        found = tracks.take(rows)
-        hidden = covered.take(detections)
-        seen = self._uncut(found["hits"], before, measured, hidden, detections)
-        noise = settings.filter.noise(before)
-        doubt = hidden + np.maximum(SURE - scores, 0.0)
-        noise *= (1.0 + settings.unsure_noise * doubt)[:, None]
-        tracks["mean"], tracks["covariance"] = mean, covariance
-        found["mean"], found["covariance"] = settings.filter.update(before, spread, seen, noise)
-        found["missed"] = 0.0
-        found["hits"] += 1
-        found["evidence"] += scores - settings.doubt
-        found["score"] = scores
-        found["confidence"] += (1.0 - SCORE_MEMORY) * (scores - found["confidence"])
-        classes = observation.classes.take(detections)
-        track_table.vote(found["class"], found["lead"], classes, scores)
-        tracks.put(rows, found)
+        self._uncut(scene, found)
+        noise = scene.noise * found.doubt
+        state = settings.filter.update(scene.state, found.measured, noise)
+        # The size of a lost track stays.
+        growth = state[VELOCITY, 2:]
+        growth *= found.paired
+        tracks[STATE] = state.reshape(20, -1)
+        tracks[MISSED] = scene.missed
+        record = tracks[RECORD]
+        record *= np.where(found.paired, KEEP, 1.0)
+        record += found.record
+        scores = found.record[SCORE - MISSED]
+        track_table.vote(tracks[CLASS], tracks[LEAD], found.classes, scores)
+        shown: Float = found.measured - state[VALUE]
+        shown *= self._trust
+        shown *= found.paired
+        shown += state[VALUE]
+        return shown
 
-    def _uncut(
-        self, hits: Integer, mean: Float, measured: Float, hidden: Float, rows: Integer
-    ) -> Float:
-        """Measurements of paired detections, those cut off from below in their expected height.
-
-        Written back to ``measured`` too, since the box that is shown follows it.
-        """
-        seen = measured.take(rows, 0)
+    def _uncut(self, scene: Scene, found: Found) -> None:
+        """Let measurements that are cut off from below have their expected height, in place."""
+        hidden = found.hidden
+        if not len(hidden) or hidden[hidden.argmax()] <= self.settings.truncated:
+            return
         cut = hidden > self.settings.truncated
-        if not cut.any():
-            return seen
-        height = mean[:, 0, 3]
-        cut &= (seen[:, 3] < UNCUT * height) & (seen[:, 3] > LEAST_CUT * height)
-        cut &= hits >= SETTLED
+        expected, measured = scene.state[VALUE], found.measured
+        height = expected[3]
+        cut &= (measured[3] < UNCUT * height) & (measured[3] > LEAST_CUT * height)
+        cut &= self._tracks[HITS] >= SETTLED
         if cut.any():
-            top = seen[cut, 1] - 0.5 * seen[cut, 3]
-            seen[cut, 1] = top + 0.5 * height[cut]
-            seen[cut, 2:] = mean[cut, 0, 2:]
-            measured[rows[cut]] = seen[cut]
-        return seen
+            top = measured[1, cut] - 0.5 * measured[3, cut]
+            measured[1, cut] = top + 0.5 * height[cut]
+            measured[2:, cut] = expected[2:, cut]
 
-    def _born(self, observation: Observation, measured: Float, founders: Integer) -> Table:
-        scores = observation.scores[founders]
-        state = self.settings.filter.initiate(measured[founders])
-        born = track_table.rows(*state, scores, observation.classes[founders])
-        born["evidence"] = scores - self.settings.doubt
-        return born
+    def _begin(self, measured: Float, observation: Observation, founders: Integer) -> None:
+        """Start tracks with some detections."""
+        scores = observation.scores.take(founders)
+        state = self.settings.filter.initiate(measured)
+        born = track_table.born(state, scores, observation.classes.take(founders))
+        born[EVIDENCE] = scores - self.settings.doubt
+        self._tracks = np.concatenate((self._tracks, born), axis=1)
+        self._looks.append(len(founders))
 
     def _confirm(self) -> None:
         """Give the next IDs to the tentative tracks that have earned one."""
+        if np.count_nonzero(self._tracks[ID]) == self._tracks.shape[1]:
+            return
         earned = life.confirmed_now(self._tracks, self.settings)
         count = int(np.count_nonzero(earned))
         if count:
-            self._tracks["id"][earned] = np.arange(self._next_id, self._next_id + count)
+            self._tracks[ID, earned] = np.arange(self._next_id, self._next_id + count)
             self._next_id += count
 
-    def _answer(self, measured: Float, pairs: Pairs) -> Tracks:
+    def _answer(self, shown: Float, partner: Integer) -> Tracks:
         """The tracks that are shown; those that are over are deleted."""
-        settings, tracks, fps = self.settings, self._tracks, self.fps
-        state = tracks["mean"][:, 0].copy()
-        found = state.take(pairs.tracks, 0)
-        found += self._trust * (measured.take(pairs.detections, 0) - found)
-        state[pairs.tracks] = found
-        boxes = settings.filter.boxes(state)
-        predicted = tracks["missed"] > 0
-        confirmed = tracks["id"] > 0
-        visible = confirmed & (tracks["confidence"] >= settings.faint)
+        settings, tracks = self.settings, self._tracks
+        boxes = settings.filter.boxes(shown)
+        predicted = tracks[MISSED] > 0.0
+        visible = tracks[CONFIDENCE] >= settings.faint
+        visible &= tracks[ID] > 0.0
         lost = predicted.nonzero()[0]
         if len(lost):
-            seen = boxes[confirmed & ~predicted]
-            known, alive = life.fate(
-                tracks.take(lost), boxes.take(lost, 0), seen, self._size, settings, fps
-            )
+            known, alive = life.fate(tracks, boxes, lost, self._size, settings, self.fps)
             visible[lost] &= known
             if not alive.all():
-                kept = np.ones(len(tracks), np.bool_)
+                kept = np.ones(len(partner), np.bool_)
                 kept[lost] = alive
-                self._tracks = tracks.compress(kept)
+                self._tracks = tracks.compress(kept, 1)
                 self._looks.keep(kept)
-        detection = np.full(len(tracks), -1)
-        detection[pairs.tracks] = pairs.detections
-        shown = visible.nonzero()[0]
+        rows = visible.nonzero()[0]
         return Tracks(
-            tracks["id"].take(shown),
-            boxes.take(shown, 0).astype(np.float32),
-            tracks["score"].take(shown).astype(np.float32),
-            tracks["class"].take(shown),
-            predicted.take(shown),
-            detection.take(shown),
+            tracks[ID].take(rows).astype(np.int64),
+            boxes.T.take(rows, 0).astype(np.float32),
+            tracks[SCORE].take(rows).astype(np.float32),
+            tracks[CLASS].take(rows).astype(np.int64),
+            predicted.take(rows),
+            partner.take(rows),
         )
+
+
+def _found(scene: Scene, pairs: Pairs, settings: Settings) -> Found:
+    """What was detected of each track."""
+    scores = scene.observation.scores
+    # The column after the last detection is nobody's.
+    table = np.zeros((12, len(scores) + 1))
+    table[4, NOBODY] = np.inf
+    filled = table[:, :NOBODY]
+    filled[:4] = scene.measured
+    doubt = np.maximum(SURE - scores, 0.0, out=filled[4])
+    doubt += scene.covered
+    doubt *= settings.unsure_noise
+    doubt += 1.0
+    filled[5] = scene.covered
+    filled[6] = scene.observation.classes
+    filled[8] = scores
+    np.multiply(scores, 1.0 - SCORE_MEMORY, out=filled[9])
+    filled[10] = 1.0
+    np.subtract(scores, settings.doubt, out=filled[11])
+    found = table.take(pairs.partner, 1)
+    return Found(pairs.partner != NOBODY, found[:4], found[4], found[5], found[6], found[7:])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from tracker.blocks import pairs_in, row_blocks
 from tracker.types import Float, Integer, Mask
 
 SMALLEST_AREA = 1e-9
 """Pixels squared; keeps the overlap of boxes without area at zero."""
+
+FEW_PAIRS = 2048
+"""Up to so many pairs, looking at all of them costs less than finding those that can meet."""
 
 
 class Touching(NamedTuple):
@@ -22,7 +23,7 @@ class Touching(NamedTuple):
     rows, columns : int64 [P]
         Which box meets which.
     share : float64 [P]
-        Shared area in pixels, or the share of an area, as the maker says.
+        Shared area in pixels, or intersection over union, as the maker says.
     """
 
     rows: Integer
@@ -34,43 +35,43 @@ class Touching(NamedTuple):
         return Touching(self.rows[kept], self.columns[kept], self.share[kept])
 
 
-def _intersections(a: Float, b: Float) -> Iterator[tuple[slice, Float]]:
-    """Shared area of some rows of ``a`` [N, 4] and all of ``b`` [M, 4], block by block."""
-    # Coordinates come first, so that the innermost loop runs over many boxes.
-    one = np.ascontiguousarray(a.T)[:, :, None]
-    other = np.ascontiguousarray(b.T)[:, None]
-    for rows in row_blocks(len(a), 2 * len(b)):
-        side = np.minimum(one[2:, rows], other[2:])
-        side -= np.maximum(one[:2, rows], other[:2])
-        np.maximum(side, 0.0, out=side)
-        yield rows, np.multiply(side[0], side[1], out=side[0])
-
-
-def intersection(a: Float, b: Float) -> Float:
-    """Shared area in pixels of every box of ``a`` [N, 4] and every box of ``b`` [M, 4], [N, M]."""
-    shared = np.empty((len(a), len(b)))
-    for rows, block in _intersections(a, b):
-        shared[rows] = block
-    return shared
-
-
 def touching(a: Float, b: Float) -> Touching:
-    """Pairs of ``a`` [N, 4] and ``b`` [M, 4] that share an area, with that area in pixels."""
-    found = []
-    for rows, block in _intersections(a, b):
-        r, c = pairs_in(block > 0.0)
-        found.append((r + rows.start, c, block[r, c]))
-    if len(found) == 1:
-        return Touching(*found[0])
-    if not found:
-        return Touching(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    return Touching(*map(np.concatenate, zip(*found, strict=True)))
+    """Pairs of ``a`` [4, N] and ``b`` [4, M] that share an area, with that area in pixels."""
+    few = a.shape[1] * b.shape[1] <= FEW_PAIRS
+    return _all_pairs(a, b) if few else _sweep(a, b)
 
 
-def area(boxes: Float) -> Float:
-    """Area in pixels of boxes x1, y1, x2, y2, float64 [N]."""
-    size: Float = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    return size
+def _all_pairs(a: Float, b: Float) -> Touching:
+    one, other = a[:, :, None], b[:, None]
+    width, height = side = np.minimum(one[2:], other[2:])
+    side -= np.maximum(one[:2], other[:2])
+    np.maximum(side, 0.0, out=side)
+    width *= height
+    cells = (width > 0.0).ravel().nonzero()[0]
+    rows = cells // max(1, b.shape[1])
+    return Touching(rows, cells - rows * b.shape[1], width.take(cells))
+
+
+def _sweep(a: Float, b: Float) -> Touching:
+    """From left to right: a box can only meet those that begin left of its right edge.
+
+    And they begin no further to the left of it than the widest of them reaches.
+    """
+    order = b[0].argsort()
+    begins, widths = b[0].take(order), b[2] - b[0]
+    stop = begins.searchsorted(a[2])
+    candidates = stop - begins.searchsorted(a[0] - widths.max())
+    rows = np.arange(a.shape[1]).repeat(candidates)
+    # Candidates of one row stand in a run that ends where the sweep has to stop.
+    place = (stop - candidates.cumsum()).repeat(candidates)
+    place += np.arange(len(rows))
+    columns = order.take(place)
+    one, other = a.take(rows, 1), b.take(columns, 1)
+    width, height = side = np.minimum(one[2:], other[2:])
+    side -= np.maximum(one[:2], other[:2])
+    real = ((width > 0.0) & (height > 0.0)).nonzero()[0]
+    width *= height
+    return Touching(rows.take(real), columns.take(real), width.take(real))
 
 
 def overlap(a: Float, b: Float) -> Float:
@@ -79,10 +80,11 @@ def overlap(a: Float, b: Float) -> Float:
     The one of ``models.boxes`` in fewer, in-place operations: this runs on every frame for all
     tracks and detections.
     """
-    shared = intersection(a, b)
-    union = area(a)[:, None] + area(b) - shared
-    shared /= np.maximum(union, SMALLEST_AREA, out=union)
-    return shared
+    one, other = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+    rows, columns, shared = _ratios(touching(one, other), _area(one), _area(other))
+    dense = np.zeros((len(a), len(b)))
+    dense[rows, columns] = shared
+    return dense
 
 
 def hidden(boxes: Float, others: Float) -> Float:
@@ -91,8 +93,8 @@ def hidden(boxes: Float, others: Float) -> Float:
     Of two boxes, the one whose lower edge is lower in the image is nearer: things stand on a
     ground that the camera looks down at.
     """
-    pairs = touching(boxes, others)
-    return _covered(pairs, area(boxes), boxes[:, 3], others[:, 3])
+    own, front = np.ascontiguousarray(boxes.T), np.ascontiguousarray(others.T)
+    return _covered(touching(own, front), _area(own), own[3], front[3])
 
 
 def surroundings(expected: Float, boxes: Float) -> tuple[Touching, Float]:
@@ -100,9 +102,9 @@ def surroundings(expected: Float, boxes: Float) -> tuple[Touching, Float]:
 
     Parameters
     ----------
-    expected : float64 [N, 4]
+    expected : float64 [4, N]
         Boxes of the tracks.
-    boxes : float64 [M, 4]
+    boxes : float64 [4, M]
         The detections.
 
     Returns
@@ -112,23 +114,37 @@ def surroundings(expected: Float, boxes: Float) -> tuple[Touching, Float]:
     covered : float64 [M]
         :func:`hidden` of the detections by each other.
     """
-    count, everything = len(expected), np.concatenate([expected, boxes])
+    count, everything = expected.shape[1], np.concatenate((expected, boxes), axis=1)
     rows, columns, shared = touching(everything, boxes)
-    areas = area(everything)
-    split = int(rows.searchsorted(count))
-    r, c, both = rows[:split], columns[:split], shared[:split]
-    union = areas[r] + areas[count:][c] - both
-    near = Touching(r, c, both / np.maximum(union, SMALLEST_AREA))
+    areas = _area(everything)
+    own, split = areas[count:], int(rows.searchsorted(count))
+    near = Touching(rows[:split], columns[:split], shared[:split])
     among = Touching(rows[split:] - count, columns[split:], shared[split:])
-    return near, _covered(among, areas[count:], boxes[:, 3], boxes[:, 3])
+    return _ratios(near, areas, own), _covered(among, own, boxes[3], boxes[3])
+
+
+def _ratios(pairs: Touching, a: Float, b: Float) -> Touching:
+    """Pairs with their intersection over union, from the areas of both sides."""
+    rows, columns, shared = pairs
+    union = a.take(rows)
+    union += b.take(columns)
+    union -= shared
+    return Touching(rows, columns, shared / np.maximum(union, SMALLEST_AREA, out=union))
 
 
 def _covered(pairs: Touching, areas: Float, bottoms: Float, others: Float) -> Float:
     """Largest share of each box that one nearer box of its pairs covers."""
     rows, columns, shared = pairs
-    nearer = (others[columns] > bottoms[rows]).nonzero()[0]
+    nearer = (others.take(columns) > bottoms.take(rows)).nonzero()[0]
     most = np.zeros(len(areas))
     if len(nearer):
-        np.maximum.at(most, rows[nearer], shared[nearer])
+        np.maximum.at(most, rows.take(nearer), shared.take(nearer))
         most /= np.maximum(areas, SMALLEST_AREA)
     return most
+
+
+def _area(boxes: Float) -> Float:
+    """Area in pixels of boxes [4, N]."""
+    size = boxes[2:] - boxes[:2]
+    area: Float = size[0] * size[1]
+    return area

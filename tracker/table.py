@@ -1,71 +1,58 @@
-"""The tracks of a tracker: one structured array, one row a track."""
+"""The tracks of a tracker: one array, a column a track and a row for each thing known of it."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tracker.types import Float, Integer
 
-Table: TypeAlias = NDArray[np.void]
-"""Rows of :data:`ROW`."""
+Table: TypeAlias = Float
+"""float64 [ROWS, N]. Numbers and classes are whole in it: exact up to 2^53."""
 
-ROW = np.dtype(
-    [
-        ("id", np.int64),  # 0 while tentative
-        ("mean", np.float64, (2, 4)),
-        ("covariance", np.float64, (3, 4)),
-        ("hits", np.int64),  # detections so far
-        ("missed", np.float64),  # frames since the last detection
-        ("evidence", np.float64),  # summed confidence beyond doubt
-        ("score", np.float64),  # of the last detection
-        ("confidence", np.float64),  # running mean of the scores
-        ("class", np.int64),  # leader of the vote
-        ("lead", np.float64),  # by how much it leads
-    ]
-)
+STATE = slice(20)
+"""Of the filter, float64 [5, 4, N] when it is unfolded."""
 
-BYTES = np.dtype((np.void, ROW.itemsize))
+ID, CLASS, LEAD, MISSED, SCORE, CONFIDENCE, HITS, EVIDENCE, ROWS = range(20, 29)
+"""Number, 0 while tentative; leader of the vote for the class, and by how much it leads; frames
+since the last detection, and its score; running mean of the scores; detections so far; summed
+confidence beyond doubt; how many rows there are."""
+
+RECORD = slice(MISSED, ROWS)
+"""Rows of what a track has been through."""
 
 
 def empty() -> Table:
     """No track."""
-    return np.zeros(0, ROW)
+    return np.zeros((ROWS, 0))
 
 
-def rows(mean: Float, covariance: Float, scores: Float, classes: Integer) -> Table:
+def born(state: Float, scores: Float, classes: Integer) -> Table:
     """New tracks from their first detections."""
-    born: Table = np.zeros(len(mean), ROW)
-    born["mean"] = mean
-    born["covariance"] = covariance
-    born["hits"] = 1
-    born["score"] = scores
-    born["confidence"] = scores
-    born["class"] = classes
-    born["lead"] = scores
-    return born
+    tracks = np.zeros((ROWS, len(scores)))
+    tracks[STATE] = state.reshape(20, -1)
+    tracks[CLASS] = classes
+    tracks[SCORE] = tracks[CONFIDENCE] = tracks[LEAD] = scores
+    tracks[HITS] = 1.0
+    return tracks
 
 
-def joined(tracks: Table, born: Table) -> Table:
-    """Tracks and new ones below them."""
-    # As plain bytes: numpy copies structured rows field by field.
-    both: Table = np.concatenate([tracks.view(BYTES), born.view(BYTES)]).view(ROW)
-    return both
+def states(tracks: Table) -> Float:
+    """The states of the filter, a view float64 [5, 4, N]."""
+    return tracks[STATE].reshape(5, 4, -1)
 
 
-def vote(leader: NDArray[Any], lead: Float, classes: Integer, weights: Float) -> None:
+def vote(leader: Float, lead: Float, classes: Float | Integer, weights: Float) -> None:
     """Count one weighted vote for each track's class, in place (Boyer and Moore 1981).
 
     A track keeps the class that leads and by how much; a vote for another takes from the lead, and
     one that exceeds it leads from there on. The class that has more than half of the weight wins.
+    A weight of 0 is no vote.
     """
-    same = leader == classes
-    if same.all():
-        lead += weights
-        return
-    lead += np.where(same, weights, -weights)
-    overtaken = lead < 0
-    leader[overtaken] = classes[overtaken]
-    np.abs(lead, out=lead)
+    lead += weights
+    against = (leader != classes).nonzero()[0]
+    if len(against):
+        left = lead[against] - 2.0 * weights[against]
+        leader[against] = np.where(left < 0.0, classes[against], leader[against])
+        lead[against] = np.abs(left)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tracker.kalman import BoxFilter, Form, gating_distance
+from tracker.kalman import VALUE, VARIANCE, VELOCITY, BoxFilter, Form, gating_distance
 from tracker.types import Float
 
 TOLERANCE = 1e-9
@@ -25,26 +25,32 @@ filters = st.builds(
 
 @st.composite
 def boxes(draw: st.DrawFn, count: int) -> Float:
-    corner = draw(arrays(np.float64, (count, 2), elements=st.floats(-100, 2000)))
-    size = draw(arrays(np.float64, (count, 2), elements=st.floats(2, 500)))
-    return np.concatenate([corner, corner + size], axis=1)
+    corner = draw(arrays(np.float64, (2, count), elements=st.floats(-100, 2000)))
+    size = draw(arrays(np.float64, (2, count), elements=st.floats(2, 500)))
+    return np.concatenate((corner, corner + size))
 
 
-def dense(state: Float, covariance: Float) -> tuple[Float, Float]:
-    """One track's mean [2, 4] and covariance [3, 4] as vector [8, 1] and matrix [8, 8]."""
-    value, cross, speed = (np.diag(c) for c in covariance)
-    return state.reshape(8, 1), np.block([[value, cross], [cross, speed]])
+def box(*corners: float) -> Float:
+    """One box as a column."""
+    return np.array(corners, np.float64)[:, None]
 
 
-def oracle(box_filter: BoxFilter, mean: Float, covariance: Float, dt: float) -> KalmanFilter:
+def dense(state: Float) -> tuple[Float, Float]:
+    """One track's state [5, 4] as mean [8, 1] and covariance [8, 8]."""
+    value, cross, speed = (np.diag(row) for row in state[VARIANCE:])
+    return state[:VARIANCE].reshape(8, 1), np.block([[value, cross], [cross, speed]])
+
+
+def oracle(box_filter: BoxFilter, state: Float, dt: float) -> KalmanFilter:
     """filterpy's filter with eight states, in the state of one track, with its process noise."""
     kalman = KalmanFilter(dim_x=8, dim_z=4)
-    kalman.x, kalman.P = dense(mean, covariance)
+    kalman.x, kalman.P = dense(state)
     kalman.F = np.eye(8) + dt * np.eye(8, k=4)
     kalman.H = np.eye(4, 8)
-    width = mean[0, 2] * mean[0, 3] if box_filter.form == "xyah" else mean[0, 2]
-    height = max(mean[0, 3], 1.0)
-    x_scale = max(width if box_filter.form == "xywh" else mean[0, 2] * height, 1.0)
+    expected = state[VALUE]
+    width = expected[2] * expected[3] if box_filter.form == "xyah" else expected[2]
+    height = max(expected[3], 1.0)
+    x_scale = max(width if box_filter.form == "xywh" else expected[2] * height, 1.0)
     scale = np.array([x_scale if box_filter.side else height, height] * 2)
     position, velocity = box_filter.position * scale, box_filter.velocity * scale
     if box_filter.form == "xyah":
@@ -62,25 +68,25 @@ def oracle(box_filter: BoxFilter, mean: Float, covariance: Float, dt: float) -> 
 def test_equals_filterpy_over_any_sequence(
     box_filter: BoxFilter, tracks: Float, steps: list[tuple[float, Float, float]]
 ) -> None:
-    mean, covariance = box_filter.initiate(box_filter.measure(tracks))
+    state = box_filter.initiate(box_filter.measure(tracks))
     for dt, seen, confidence in steps:
-        oracles = [oracle(box_filter, m, c, dt) for m, c in zip(mean, covariance, strict=True)]
-        mean, covariance = box_filter.predict(mean, covariance, dt)
-        noise = box_filter.noise(mean, np.full(3, confidence))
+        oracles = [oracle(box_filter, track, dt) for track in np.moveaxis(state, 2, 0)]
+        state = box_filter.predict(state, dt)
+        noise = box_filter.noise(state[VALUE], np.full(3, confidence))
         measured = box_filter.measure(seen)
-        distance = gating_distance(*box_filter.project(mean, covariance, noise), measured)
-        mean, covariance = box_filter.update(mean, covariance, measured, noise)
+        distance = gating_distance(state[VALUE], state[VARIANCE] + noise, measured)
+        state = box_filter.update(state, measured, noise)
         for i, kalman in enumerate(oracles):
             kalman.predict()
             for j in range(3):
-                innovation = measured[j] - kalman.x[:4, 0]
-                spread = kalman.P[:4, :4] + np.diag(noise[i])
+                innovation = measured[:, j] - kalman.x[:4, 0]
+                spread = kalman.P[:4, :4] + np.diag(noise[:, i])
                 expected = innovation @ np.linalg.solve(spread, innovation)
                 assert distance[i, j] == pytest.approx(expected, rel=TOLERANCE, abs=TOLERANCE)
-            kalman.update(measured[i], R=np.diag(noise[i]))
-            state, spread = dense(mean[i], covariance[i])
-            np.testing.assert_allclose(state, kalman.x, rtol=TOLERANCE, atol=TOLERANCE)
-            np.testing.assert_allclose(spread, kalman.P, rtol=TOLERANCE, atol=TOLERANCE)
+            kalman.update(measured[:, i], R=np.diag(noise[:, i]))
+            mean, covariance = dense(state[:, :, i])
+            np.testing.assert_allclose(mean, kalman.x, rtol=TOLERANCE, atol=TOLERANCE)
+            np.testing.assert_allclose(covariance, kalman.P, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 @given(box_filter=filters, seen=boxes(4))
@@ -92,48 +98,57 @@ def test_a_measurement_is_turned_back_into_its_box(box_filter: BoxFilter, seen: 
 @pytest.mark.parametrize("form", ["xyah", "xywh"])
 def test_two_half_steps_move_as_far_as_one(form: Form) -> None:
     box_filter = BoxFilter(form=form)
-    mean, covariance = box_filter.initiate(box_filter.measure(np.array([[10.0, 10, 50, 110]])))
-    mean[:, 1, :2] = 3.0, -2.0
-    once, _ = box_filter.predict(mean, covariance, 1.0)
-    half = box_filter.predict(*box_filter.predict(mean, covariance, 0.5), 0.5)[0]
-    np.testing.assert_allclose(half, once)
+    state = box_filter.initiate(box_filter.measure(box(10, 10, 50, 110)))
+    state[VELOCITY, :2] = [[3.0], [-2.0]]
+    once = box_filter.predict(state, 1.0)
+    half = box_filter.predict(box_filter.predict(state, 0.5), 0.5)
+    np.testing.assert_allclose(half[: VELOCITY + 1], once[: VELOCITY + 1])
 
 
 def test_a_confident_measurement_weighs_more_under_nsa() -> None:
     box_filter = BoxFilter()
-    mean, covariance = box_filter.initiate(box_filter.measure(np.array([[10.0, 10, 50, 110]])))
-    target = box_filter.measure(np.array([[20.0, 10, 60, 110]]))
-    moved = [
-        box_filter.update(mean, covariance, target, box_filter.noise(mean, np.array([c])))[0]
-        for c in (0.2, 0.9)
-    ]
-    assert moved[0][0, 0, 0] < moved[1][0, 0, 0] < target[0, 0]
+    state = box_filter.initiate(box_filter.measure(box(10, 10, 50, 110)))
+    target = box_filter.measure(box(20, 10, 60, 110))
+    unsure, sure = (
+        box_filter.update(state, target, box_filter.noise(state[VALUE], np.array([confidence])))
+        for confidence in (0.2, 0.9)
+    )
+    assert unsure[VALUE, 0, 0] < sure[VALUE, 0, 0] < target[0, 0]
+
+
+def test_what_was_not_measured_stays_as_it_is() -> None:
+    box_filter = BoxFilter()
+    seen = box_filter.measure(np.hstack((box(10, 10, 50, 110), box(200, 10, 240, 110))))
+    state = box_filter.predict(box_filter.initiate(seen))
+    noise = box_filter.noise(state[VALUE])
+    noise[:, 1] = np.inf
+    updated = box_filter.update(state, seen + 5.0, noise)
+    np.testing.assert_array_equal(updated[:, :, 1], state[:, :, 1])
+    assert (updated[VALUE, :2, 0] > state[VALUE, :2, 0]).all()
 
 
 def test_noise_by_side_narrows_with_the_width() -> None:
     box_filter = BoxFilter(form="xywh", side=True)
-    mean, _ = box_filter.initiate(box_filter.measure(np.array([[0.0, 0, 20, 100]])))
-    noise = box_filter.noise(mean)[0]
-    np.testing.assert_allclose(noise, [1.0, 25.0, 1.0, 25.0])
+    noise = box_filter.noise(box_filter.measure(box(0, 0, 20, 100)))
+    np.testing.assert_allclose(noise[:, 0], [1.0, 25.0, 1.0, 25.0])
 
 
 @pytest.mark.parametrize("form", ["xyah", "xywh"])
 def test_warp_carries_a_box_as_the_pixels_are_carried(form: Form) -> None:
     box_filter = BoxFilter(form=form)
-    box = np.array([[100.0, 50, 140, 150]])
+    corners = box(100, 50, 140, 150)
     affine = np.array([[1.5, 0.0, -20.0], [0.0, 1.5, 7.0]])
-    mean, covariance = box_filter.initiate(box_filter.measure(box))
-    mean[:, 1, 0] = 2.0
-    moved, spread = box_filter.warp(mean, covariance, affine)
-    expected = box.reshape(2, 2) * 1.5 + affine[:, 2]
-    np.testing.assert_allclose(box_filter.boxes(moved[:, 0].copy())[0], expected.reshape(4))
-    assert moved[0, 1, 0] == pytest.approx(3.0)
-    assert spread[0, 0, 0] == pytest.approx(covariance[0, 0, 0] * 2.25)
+    state = box_filter.initiate(box_filter.measure(corners))
+    state[VELOCITY, 0] = 2.0
+    moved = box_filter.warp(state, affine)
+    expected = corners.reshape(2, 2) * 1.5 + affine[:, 2]
+    np.testing.assert_allclose(box_filter.boxes(moved[VALUE])[:, 0], expected.reshape(4))
+    assert moved[VELOCITY, 0, 0] == pytest.approx(3.0)
+    assert moved[VARIANCE, 0, 0] == pytest.approx(state[VARIANCE, 0, 0] * 2.25)
 
 
 def test_a_box_without_area_has_finite_noise() -> None:
     box_filter = BoxFilter()
-    mean, covariance = box_filter.initiate(box_filter.measure(np.array([[5.0, 5, 5, 5]])))
-    mean, covariance = box_filter.predict(mean, covariance)
-    assert np.isfinite(mean).all()
-    assert (covariance[:, 0] > 0).all()
+    state = box_filter.predict(box_filter.initiate(box_filter.measure(box(5, 5, 5, 5))))
+    assert np.isfinite(state).all()
+    assert (state[VARIANCE] > 0).all()

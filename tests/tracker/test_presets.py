@@ -183,10 +183,10 @@ def test_the_class_is_voted_for(make: Make) -> None:
 
 
 def test_the_area_filter_gives_boxes_back() -> None:
-    boxes = np.array([[10.0, 20, 50, 120], [0, 0, 300, 10]])
+    boxes = np.array([[10.0, 20, 50, 120], [0, 0, 300, 10]]).T
     motion = AreaFilter()
     np.testing.assert_allclose(motion.boxes(motion.measure(boxes)), boxes)
-    assert motion.boxes(motion.measure(np.array([[5.0, 5, 5, 9]]))).shape == (1, 4)
+    assert motion.boxes(motion.measure(np.array([[5.0], [5], [5], [9]]))).shape == (4, 1)
 
 
 def test_a_box_that_shrinks_to_nothing_stays_finite_in_sort() -> None:

@@ -11,6 +11,7 @@ from tracker.gallery import blend, cosine_distances
 from tracker.kalman import BoxFilter
 from tracker.observation import Observation
 from tracker.presets.bytetrack import ByteTrack, ByteTrackSettings
+from tracker.table import states
 from tracker.types import Embeddings, Float, Integer, Mask
 
 
@@ -60,10 +61,8 @@ class BoTSort(ByteTrack):
         super()._predict(observation, dt)
         if observation.frame is not None:
             self._motion = self._camera.estimate(observation.frame, observation.boxes)
-            tracks = self._tracks
-            tracks["mean"], tracks["covariance"] = self._filter.warp(
-                tracks["mean"], tracks["covariance"], self._motion
-            )
+            state = states(self._tracks)
+            state[:] = self._filter.warp(state, self._motion)
 
     def _correct(
         self, rows: Integer, found: Integer, observation: Observation, measured: Float
@@ -82,7 +81,7 @@ class BoTSort(ByteTrack):
         unknown = np.zeros((len(born), self._embeddings.shape[1]), np.float32)
         self._embeddings = np.concatenate([self._embeddings, unknown])
         if observation.appearance is not None:
-            newest = np.arange(len(self._tracks) - len(born), len(self._tracks))
+            newest = np.arange(self._tracks.shape[1] - len(born), self._tracks.shape[1])
             self._learn(newest, observation.appearance.rows(born))
 
     def _learn(self, rows: Integer, embeddings: Embeddings) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracker.assignment import assign
-from tracker.kalman import BoxFilter
+from tracker.kalman import VELOCITY, BoxFilter
 from tracker.observation import Observation
 from tracker.overlap import overlap
 from tracker.presets.classic import ClassicTracker
+from tracker.table import HITS, ID, MISSED, states
 from tracker.types import Float, Integer, Mask
 
 
@@ -63,22 +64,22 @@ class ByteTrack(ClassicTracker):
         super().__init__(motion or BoxFilter(), self.settings.birth)
 
     def _predict(self, observation: Observation, dt: float) -> None:
-        lost = self._tracks["missed"] > 0
-        self._tracks["mean"][lost, 1, self.resting] = 0.0
+        lost = self._tracks[MISSED] > 0
+        states(self._tracks)[VELOCITY, self.resting, lost] = 0.0
         super()._predict(observation, dt)
 
     def _ready(self) -> Mask:
-        ready: Mask = self._tracks["hits"] > 1
+        ready: Mask = self._tracks[HITS] > 1
         return ready
 
     def _alive(self) -> Mask:
-        patience = np.where(self._tracks["id"] > 0, self.settings.buffer, 0)
-        alive: Mask = self._tracks["missed"] <= patience
+        patience = np.where(self._tracks[ID] > 0, self.settings.buffer, 0)
+        alive: Mask = self._tracks[MISSED] <= patience
         return alive
 
     def _associate(self, observation: Observation, measured: Float) -> tuple[Integer, Integer]:
         settings, scores = self.settings, observation.scores
-        confirmed, just_seen = self._tracks["id"] > 0, self._tracks["missed"] == 1
+        confirmed, just_seen = self._tracks[ID] > 0, self._tracks[MISSED] == 1
         sure = np.flatnonzero(scores >= settings.high)
         unsure = np.flatnonzero((scores >= settings.low) & (scores < settings.high))
         known = np.flatnonzero(confirmed)

@@ -8,8 +8,9 @@ import numpy as np
 
 from tracker import table
 from tracker.base import OnlineTracker
-from tracker.kalman import BoxFilter
+from tracker.kalman import VALUE, BoxFilter
 from tracker.observation import Observation
+from tracker.table import CLASS, HITS, ID, LEAD, MISSED, SCORE
 from tracker.types import Float, Integer, Mask, Tracks
 
 
@@ -39,7 +40,7 @@ class ClassicTracker(OnlineTracker):
         self._last_id = 0
 
     def _step(self, observation: Observation, dt: float) -> Tracks:
-        measured = self._filter.measure(observation.boxes)
+        measured = self._filter.measure(observation.corners)
         self._predict(observation, dt)
         rows, found = self._associate(observation, measured)
         self._correct(rows, found, observation, measured)
@@ -66,60 +67,57 @@ class ClassicTracker(OnlineTracker):
 
     def _predict(self, observation: Observation, dt: float) -> None:
         """Move all tracks ``dt`` frames on; each counts one frame more since its detection."""
-        tracks = self._tracks
-        tracks["mean"], tracks["covariance"] = self._filter.predict(
-            tracks["mean"], tracks["covariance"], dt
-        )
-        tracks["missed"] += 1
+        state = table.states(self._tracks)
+        state[:] = self._filter.predict(state, dt)
+        self._tracks[MISSED] += 1.0
 
     def _expected(self, rows: Integer) -> Float:
         """Boxes that the filter has of some tracks, x1, y1, x2, y2, float64 [K, 4]."""
-        return self._filter.boxes(self._tracks["mean"][rows, 0])
+        return self._filter.boxes(table.states(self._tracks)[VALUE].take(rows, 1)).T
 
     def _correct(
         self, rows: Integer, found: Integer, observation: Observation, measured: Float
     ) -> None:
         """Take a detection of each of some tracks into the filter, the hits and the vote."""
         tracks, scores = self._tracks, observation.scores[found]
-        mean, covariance = tracks["mean"][rows], tracks["covariance"][rows]
-        tracks["mean"][rows], tracks["covariance"][rows] = self._filter.update(
-            mean, covariance, measured[found], self._filter.noise(mean)
-        )
-        tracks["missed"][rows] = 0
-        tracks["hits"][rows] += 1
-        tracks["score"][rows] = scores
-        leader, lead = tracks["class"][rows], tracks["lead"][rows]
+        states = table.states(tracks)
+        state = states.take(rows, 2)
+        noise = self._filter.noise(state[VALUE])
+        states[:, :, rows] = self._filter.update(state, measured.take(found, 1), noise)
+        tracks[MISSED, rows] = 0.0
+        tracks[HITS, rows] += 1.0
+        tracks[SCORE, rows] = scores
+        leader, lead = tracks[CLASS].take(rows), tracks[LEAD].take(rows)
         table.vote(leader, lead, observation.classes[found], scores)
-        tracks["class"][rows], tracks["lead"][rows] = leader, lead
+        tracks[CLASS, rows], tracks[LEAD, rows] = leader, lead
 
     def _confirm(self, ready: Mask) -> None:
         """Give the next IDs to those of the tracks in ``ready`` that have none."""
-        rows = np.flatnonzero(ready & (self._tracks["id"] == 0))
-        self._tracks["id"][rows] = np.arange(1, len(rows) + 1) + self._last_id
+        rows = np.flatnonzero(ready & (self._tracks[ID] == 0.0))
+        self._tracks[ID, rows] = np.arange(1, len(rows) + 1) + self._last_id
         self._last_id += len(rows)
 
     def _answer(self, rows: Integer, found: Integer) -> Tracks:
         """Some tracks, each with the row of its detection, ordered by ID."""
-        order = np.argsort(self._tracks["id"][rows])
-        rows = rows[order]
+        order = self._tracks[ID].take(rows).argsort()
+        rows = rows.take(order)
         return Tracks(
-            ids=self._tracks["id"][rows],
+            ids=self._tracks[ID].take(rows).astype(np.int64),
             boxes=self._expected(rows).astype(np.float32),
-            scores=self._tracks["score"][rows].astype(np.float32),
-            classes=self._tracks["class"][rows],
+            scores=self._tracks[SCORE].take(rows).astype(np.float32),
+            classes=self._tracks[CLASS].take(rows).astype(np.int64),
             predicted=np.zeros(len(rows), np.bool_),
-            detection=found[order].astype(np.int64),
+            detection=found.take(order),
         )
 
     def _keep(self, alive: Mask) -> None:
         """Forget all tracks but those in ``alive``."""
         if not alive.all():
-            self._tracks = self._tracks[alive]
+            self._tracks = self._tracks.compress(alive, 1)
 
     def _begin(self, born: Integer, observation: Observation, measured: Float) -> None:
         """Begin one track a detection."""
         if len(born):
-            mean, covariance = self._filter.initiate(measured[born])
-            scores, classes = observation.scores[born], observation.classes[born]
-            begun = table.rows(mean, covariance, scores, classes)
-            self._tracks = np.concatenate([self._tracks, begun])
+            state = self._filter.initiate(measured.take(born, 1))
+            begun = table.born(state, observation.scores[born], observation.classes[born])
+            self._tracks = np.concatenate((self._tracks, begun), axis=1)

@@ -9,10 +9,11 @@ import numpy as np
 from tracker.assignment import assign
 from tracker.gallery import Gallery
 from tracker.gating import CHI_SQUARE_95, POSITION_AND_SIZE
-from tracker.kalman import BoxFilter, gating_distance
+from tracker.kalman import VALUE, VARIANCE, BoxFilter, gating_distance
 from tracker.observation import Observation
 from tracker.overlap import overlap
 from tracker.presets.classic import ClassicTracker
+from tracker.table import HITS, ID, MISSED, states
 from tracker.types import Embeddings, Float, Integer, Mask
 
 
@@ -69,12 +70,12 @@ class PaperTracker(ClassicTracker):
 
     def _associate(self, observation: Observation, measured: Float) -> tuple[Integer, Integer]:
         seen = np.flatnonzero(observation.scores >= self.settings.min_confidence)
-        confirmed = self._tracks["id"] > 0
+        confirmed = self._tracks[ID] > 0
         appearance = observation.appearance
         embeddings = None if appearance is None else appearance.rows(seen)
-        r, c = self._cascade(np.flatnonzero(confirmed), measured[seen], embeddings)
+        r, c = self._cascade(np.flatnonzero(confirmed), measured.take(seen, 1), embeddings)
         rows, found = r, seen[c]
-        young = ~confirmed | (self._tracks["missed"] == 1)
+        young = ~confirmed | (self._tracks[MISSED] == 1)
         young[rows] = False
         candidates, rest = np.flatnonzero(young), np.delete(seen, c)
         cost = 1.0 - overlap(self._expected(candidates), observation.boxes[rest])
@@ -82,12 +83,12 @@ class PaperTracker(ClassicTracker):
         return np.concatenate([rows, candidates[r]]), np.concatenate([found, rest[c]])
 
     def _ready(self) -> Mask:
-        ready: Mask = self._tracks["hits"] >= self.settings.n_init
+        ready: Mask = self._tracks[HITS] >= self.settings.n_init
         return ready
 
     def _alive(self) -> Mask:
-        patience = np.where(self._tracks["id"] > 0, self.settings.max_age, 0)
-        alive: Mask = self._tracks["missed"] <= patience
+        patience = np.where(self._tracks[ID] > 0, self.settings.max_age, 0)
+        alive: Mask = self._tracks[MISSED] <= patience
         return alive
 
     def _correct(
@@ -105,7 +106,7 @@ class PaperTracker(ClassicTracker):
         super()._begin(born, observation, measured)
         self._gallery.append(len(born))
         if observation.appearance is not None:
-            newest = np.arange(len(self._tracks) - len(born), len(self._tracks))
+            newest = np.arange(self._tracks.shape[1] - len(born), self._tracks.shape[1])
             self._gallery.add(newest, observation.appearance.rows(born))
 
     def _cascade(
@@ -113,8 +114,8 @@ class PaperTracker(ClassicTracker):
     ) -> tuple[Integer, Integer]:
         """Listing 1 of the paper: those seen last come first, each age by itself."""
         cost, limit = self._cost(candidates, measured, embeddings)
-        ages = self._tracks["missed"][candidates]
-        free = np.arange(len(measured))
+        ages = self._tracks[MISSED][candidates]
+        free = np.arange(measured.shape[1])
         rows, found = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for age in np.unique(ages):
             if not len(free):
@@ -130,10 +131,9 @@ class PaperTracker(ClassicTracker):
         self, candidates: Integer, measured: Float, embeddings: Embeddings | None
     ) -> tuple[Float, float]:
         """Cost of every pair, infinite where motion says that it is impossible, and its limit."""
-        tracks, motion = self._tracks[candidates], self._filter
-        mean, covariance = tracks["mean"], tracks["covariance"]
-        expected, variance = motion.project(mean, covariance, motion.noise(mean))
-        distance = gating_distance(expected, variance, measured)
+        state = states(self._tracks).take(candidates, 2)
+        variance = state[VARIANCE] + self._filter.noise(state[VALUE])
+        distance = gating_distance(state[VALUE], variance, measured)
         gate = CHI_SQUARE_95[POSITION_AND_SIZE]
         if embeddings is None:
             return distance, gate

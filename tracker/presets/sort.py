@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracker.assignment import assign
-from tracker.kalman import BoxFilter
+from tracker.kalman import VELOCITY, BoxFilter
 from tracker.observation import Observation
 from tracker.overlap import overlap
 from tracker.presets.classic import ClassicTracker
+from tracker.table import HITS, MISSED, states
 from tracker.types import Float, Integer, Mask
 
 
@@ -48,29 +49,28 @@ class AreaFilter(BoxFilter):
     BIRTH = ((10.0, 10.0, 10.0, 10.0), (1e4, 1e4, 1e4, 0.0))
 
     def __post_init__(self) -> None:
-        # Deviations that do not grow with the height of the box: the offset alone.
+        # Variances that do not grow with the height of the box: the offset alone.
         for name, variance in (
             ("_measure", self.MEASUREMENT),
             ("_process", self.PROCESS),
             ("_birth", self.BIRTH),
         ):
-            deviation = np.sqrt(variance)
-            object.__setattr__(self, name, (np.zeros_like(deviation), deviation))
+            offset = np.array(variance)[..., None]
+            object.__setattr__(self, name, (np.zeros_like(offset), offset))
 
-    def measure(self, xyxy: Float) -> Float:
-        """Boxes x1, y1, x2, y2 float [N, 4] as centre, area and aspect ratio, float64 [N, 4]."""
-        size = xyxy[:, 2:] - xyxy[:, :2]
-        area = size[:, 0] * size[:, 1]
-        ratio = size[:, 0] / np.maximum(size[:, 1], 1.0)
-        return np.column_stack([xyxy[:, :2] + 0.5 * size, area, ratio])
+    def measure(self, corners: Float) -> Float:
+        """Boxes x1, y1, x2, y2 as centre, area and aspect ratio, both float64 [4, N]."""
+        width, height = size = corners[2:] - corners[:2]
+        centre = corners[:2] + 0.5 * size
+        return np.stack((*centre, width * height, width / np.maximum(height, 1.0)))
 
     def boxes(self, measured: Float) -> Float:
-        """Invert :meth:`measure`: x1, y1, x2, y2, float64 [N, 4]."""
-        area, ratio = np.maximum(measured[:, 2:], 0.0).T
+        """Invert :meth:`measure`: x1, y1, x2, y2, float64 [4, N]."""
+        area, ratio = np.maximum(measured[2:], 0.0)
         width = np.sqrt(area * ratio)
         height = np.divide(area, width, out=np.zeros_like(area), where=width > 0)
-        half = 0.5 * np.column_stack([width, height])
-        return np.concatenate([measured[:, :2] - half, measured[:, :2] + half], axis=1)
+        half = 0.5 * np.stack((width, height))
+        return np.concatenate((measured[:2] - half, measured[:2] + half))
 
 
 class Sort(ClassicTracker):
@@ -88,22 +88,22 @@ class Sort(ClassicTracker):
     def _predict(self, observation: Observation, dt: float) -> None:
         tracks = self._tracks
         # An area that would become negative stands still; hits count detections in a row.
-        area, growth = tracks["mean"][:, :, 2].T
-        tracks["mean"][area + dt * growth <= 0, 1, 2] = 0.0
-        tracks["hits"][tracks["missed"] > 0] = 0
+        area, growth = states(tracks)[: VELOCITY + 1, 2]
+        growth[area + dt * growth <= 0.0] = 0.0
+        tracks[HITS, tracks[MISSED] > 0.0] = 0.0
         super()._predict(observation, dt)
 
     def _associate(self, observation: Observation, measured: Float) -> tuple[Integer, Integer]:
         seen = np.flatnonzero(observation.scores >= self.settings.min_confidence)
-        expected = self._expected(np.arange(len(self._tracks)))
+        expected = self._expected(np.arange(self._tracks.shape[1]))
         cost = 1.0 - overlap(expected, observation.boxes[seen])
         rows, found = assign(cost, 1.0 - self.settings.min_iou)
         return rows, seen[found]
 
     def _ready(self) -> Mask:
-        ready: Mask = self._tracks["hits"] >= self.settings.min_hits
+        ready: Mask = self._tracks[HITS] >= self.settings.min_hits
         return ready
 
     def _alive(self) -> Mask:
-        alive: Mask = self._tracks["missed"] <= self.settings.max_age
+        alive: Mask = self._tracks[MISSED] <= self.settings.max_age
         return alive
