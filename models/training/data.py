@@ -27,21 +27,23 @@ def read_data(
     InvalidInput
         A data set cannot be read, their classes differ, or there is nothing to be measured.
     """
-    learnt = [_part(path, "train") for path in data]
-    measured = [_part(path, "val") for path in val or data if val or _has_val(path)]
-    if not measured:
+    measured_at = list(val) or [path for path in data if _has_val(path)]
+    if not measured_at:
         raise InvalidInput(
             f"{', '.join(map(str, data))}: no part val to be measured after each epoch; "
             "name a data set for it with --val"
         )
-    names = learnt[0].names
-    for path, truth in zip((*data, *(val or data)), (*learnt, *measured), strict=False):
+    learnt = [(path, _part(path, "train")) for path in data]
+    measured = [(path, _part(path, "val")) for path in measured_at]
+    names = learnt[0][1].names
+    for path, truth in learnt + measured:
         if dict(truth.names) != dict(names):
             raise InvalidInput(
                 f"{path}: the classes of the first data set expected, {dict(names)}, "
                 f"got {dict(truth.names)}"
             )
-    return learnt, GroundTruth(names, tuple(row for truth in measured for row in truth.pictures))
+    pictures = [picture for _, truth in measured for picture in truth.pictures]
+    return [truth for _, truth in learnt], GroundTruth(names, tuple(pictures))
 
 
 def _part(path: Path, part: str) -> GroundTruth:
