@@ -14,11 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.types import Detections, Image
 from service.decoding.video import VideoEnd, VideoInfo
 from service.errors import UnreadableMedia
 from service.live.query import LiveConfig, Mode
 from service.pictures.images import ImageCodec
+from service.tracks import lines
 from service.tracks.messages import Messages
 from service.tracks.session import Detect, Embed, FrameTracks, SessionOptions
 from tracker.types import Tracker, Tracks
@@ -62,11 +66,30 @@ class Started:
     arrival : Arrival
         The frame.
     task : Task
-        Answers its pixels and what was found in them.
+        Answers its pixels and what was found in them; it fails where there are none.
     """
 
     arrival: Arrival
     task: asyncio.Task[tuple[Image, Detections]]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A frame that the tracker has been given, and that is not answered yet.
+
+    Attributes
+    ----------
+    arrival : Arrival
+        The frame.
+    found : Detections
+        What was found in it.
+    damage : UnreadableMedia or None
+        Why nothing could be.
+    """
+
+    arrival: Arrival
+    found: Detections
+    damage: UnreadableMedia | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +155,7 @@ class Live:
         self._inbox: asyncio.Queue[Arrival | None] = asyncio.Queue(1)
         self._started: asyncio.Queue[Started | None] = asyncio.Queue()
         self._places = asyncio.Semaphore(min(ahead, options.in_flight))
-        self._held: deque[tuple[Arrival, Detections]] = deque()
+        self._held: deque[Held] = deque()
         self._dropped = 0
         self._size: tuple[int, int] | None = None
 
@@ -213,12 +236,19 @@ class Live:
         """Track and answer the frames in order; the tracker has a thread of its own."""
         loop = asyncio.get_running_loop()
         while (started := await self._started.get()) is not None:
-            arrival = started.arrival
-            image, found = await started.task
+            arrival, damage = started.arrival, None
+            try:
+                image, found = await started.task
+            except UnreadableMedia as error:
+                if self._size is None:
+                    raise
+                # Cameras send half a picture now and then: the tracker looks ahead over it.
+                image, found, damage = None, Detections.empty(found.names), error
             self._places.release()
-            await self._check_size(arrival, image, say)
+            if image is not None:
+                await self._check_size(arrival, image, say)
             tracks = await loop.run_in_executor(thread, self._track, arrival, image, found)
-            self._held.append((arrival, found))
+            self._held.append(Held(arrival, found, damage))
             if tracks is not None:
                 await self._give(tracks, say)
         if self._size is None:
@@ -240,20 +270,30 @@ class Live:
                 "as the first one has: open another connection for another size"
             )
 
-    def _track(self, arrival: Arrival, image: Image, found: Detections) -> Tracks | None:
-        embed = self._means.embed
+    def _track(self, arrival: Arrival, image: Image | None, found: Detections) -> Tracks | None:
         return self._means.tracker.update(
             found.boxes,
             found.scores,
             found.classes,
-            embeddings=None if embed is None else lambda rows: embed(image, found.boxes[rows]),
+            embeddings=self._embedder(image, found),
             frame=image,
             timestamp=arrival.time,
         )
 
+    def _embedder(
+        self, image: Image | None, found: Detections
+    ) -> Callable[[NDArray[np.int64]], NDArray[np.float32]] | None:
+        embed = self._means.embed
+        if embed is None or image is None:
+            return None
+        return lambda rows: embed(image, found.boxes[rows])
+
     async def _give(self, tracks: Tracks, say: Say) -> None:
-        arrival, found = self._held.popleft()
-        message = self._messages.of(FrameTracks(arrival.number, arrival.time, tracks, found))
+        held = self._held.popleft()
+        arrival = held.arrival
+        message = self._messages.of(FrameTracks(arrival.number, arrival.time, tracks, held.found))
+        if held.damage is not None:
+            message["error"] = lines.failure(held.damage)
         latency = (time.monotonic() - arrival.at) * 1000
         self.next_frame = arrival.number + 1
         await say(message | {"latency_ms": round(latency, 2), "dropped": self._dropped})

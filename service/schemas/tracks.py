@@ -25,6 +25,13 @@ class Header(Shape):
     frames: int | None = Field(description="How many frames there are, where it is known.")
 
 
+class FrameError(Shape):
+    """Why the picture of a frame could not be read."""
+
+    code: str
+    message: str
+
+
 class Frame(Shape):
     """The objects of one frame."""
 
@@ -34,6 +41,11 @@ class Frame(Shape):
     objects: list[TrackedObject]
     counts: FrameCounts | None = Field(
         default=None, description="Where lines or zones were asked for."
+    )
+    error: FrameError | None = Field(
+        default=None,
+        description="On live connections: the picture could not be read, and where the objects "
+        "are is expected, not seen.",
     )
     latency_ms: float | None = Field(
         default=None, description="On live connections: from the frame's last byte to its answer."

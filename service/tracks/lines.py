@@ -111,12 +111,12 @@ def end(frames: int, tracks: int, elapsed_s: float, damaged: int) -> dict[str, A
 
 def error(reason: BaseException, next_frame: int) -> dict[str, Any]:
     """The last line of a video that could not be followed further than ``next_frame``."""
-    return {
-        "type": "error",
-        "code": code_of(reason),
-        "message": public_detail(reason),
-        "frame": next_frame,
-    }
+    return {"type": "error", **failure(reason), "frame": next_frame}
+
+
+def failure(reason: BaseException) -> dict[str, str]:
+    """What is told of something that failed."""
+    return {"code": code_of(reason), "message": public_detail(reason)}
 
 
 def code_of(reason: BaseException) -> str:

@@ -195,8 +195,6 @@ def test_a_first_message_that_cannot_be_used_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("message", "code", "close"),
     [
-        (b"no picture at all", "unreadable_media", 1007),
-        (photo(1)[:900], "unreadable_media", 1007),
         (b"GIF89a" + bytes(50), "unsupported_media", 1003),
         ("text", "unsupported_media", 1003),
         (b"\xff\xd8" + bytes(2_000_000), "too_large", 1009),
@@ -218,6 +216,40 @@ def test_a_frame_that_cannot_be_used_ends_the_connection(
             socket.recv(WAIT)
         assert socket.close_code == close
         wait_until(lambda: is_idle(app))
+
+
+@pytest.mark.parametrize("delay", [0, 2])
+def test_a_damaged_frame_is_answered_with_its_error_and_the_next_ones_go_on(
+    address: str, delay: int
+) -> None:
+    with live(address, LOSSLESS | {"delay": delay}) as socket:
+        for number in range(8):
+            socket.send(photo(number)[:900] if number in (4, 5) else photo(number))
+        header, *frames, end = finish(socket)
+        assert socket.close_code == 1000
+    assert [frame["frame"] for frame in frames] == list(range(8))
+    assert [frame["frame"] for frame in frames if "error" in frame] == [4, 5]
+    assert frames[4]["error"]["code"] == "unreadable_media"
+    named = [{item["track_id"]: item["name"] for item in frame["objects"]} for frame in frames]
+    assert named[3] == named[7]
+    assert len(named[7]) == 2
+    assert named[4].items() <= named[3].items()
+    assert named[4] or not delay, "a delay fills gaps"
+    assert all(item["predicted"] for item in frames[4]["objects"])
+    assert (header["type"], end["frames"]) == ("header", 8)
+
+
+@pytest.mark.parametrize("message", [b"no picture at all", photo(1)[:900]])
+def test_a_first_frame_that_cannot_be_read_ends_the_connection(
+    address: str, message: bytes
+) -> None:
+    with live(address, LOSSLESS) as socket:
+        socket.send(message)
+        error = hear(socket)
+        assert (error["type"], error["code"], error["frame"]) == ("error", "unreadable_media", 0)
+        with pytest.raises(ConnectionClosed):
+            socket.recv(WAIT)
+        assert socket.close_code == 1007
 
 
 def test_frames_of_another_size_are_refused(address: str) -> None:
