@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from models.errors import InvalidInput
-from service.cli.options import Classes, Iou, MaxDet, Model, Output, split
+from service.cli.options import Classes, Iou, MaxDet, ModelThere, Output, Server, split
 
 if TYPE_CHECKING:
-    from models.detector import Detector
     from models.types import Detections, Image
 
+    Detect: TypeAlias = Callable[[bytes, Image], Detections]
+    """What finds the objects of a picture, as a file and as pixels."""
+
+DEFAULT_MODEL = "yolo26n"
 MOST_PIXELS = 250_000_000
 MOST_SIDE = 65_535
 
@@ -35,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 def detect(
     images: Annotated[list[Path], typer.Argument(help="Picture files.", metavar="IMAGE…")],
-    model: Model = "yolo26n",
+    model: ModelThere = None,
     conf: Annotated[float, typer.Option(min=0, max=1, help="Least confidence.")] = 0.25,
     iou: Iou = 0.7,
     classes: Classes = None,
@@ -45,6 +50,7 @@ def detect(
         typer.Option("--format", help="A table, a line of JSON a picture, or pictures drawn on."),
     ] = Format.TABLE,
     output: Output = None,
+    server: Server = None,
 ) -> None:
     """Find the objects of pictures."""
     if output_format is Format.IMAGE and output is None:
@@ -53,35 +59,54 @@ def detect(
         if not path.is_file():
             raise InvalidInput(f"a picture file is expected, but there is none at {path}")
 
-    from models import load_detector
-
-    detector = load_detector(model)
-    try:
-        wanted = split(classes)
-        found = _detect(detector, images, conf, iou, wanted, max_det)
+    options = Options(conf, iou, split(classes), max_det)
+    with _here(model, options) if server is None else _there(server, model, options) as detect_one:
+        found = _detect(images, detect_one)
         if output_format is Format.IMAGE and output is not None:
             _write_images(found, output, several=len(images) > 1)
         else:
             _write_text(found, output_format, output)
-    finally:
-        detector.close()
 
 
-def _detect(
-    detector: Detector,
-    images: list[Path],
-    conf: float,
-    iou: float,
-    classes: list[str] | None,
-    max_det: int,
-) -> Iterator[tuple[Path, Image, Detections]]:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is looked for: the parameters of `Detector.predict` and of the server."""
+
+    conf: float
+    iou: float
+    classes: list[str] | None
+    max_det: int
+
+
+@contextmanager
+def _here(model: str | None, options: Options) -> Iterator[Detect]:
+    """The detections of a picture, from this process."""
+    from models import load_detector
+
+    with closing(load_detector(model or DEFAULT_MODEL)) as detector:
+        yield lambda _, image: detector.predict([image], **asdict(options))[0]
+
+
+@contextmanager
+def _there(server: str, model: str | None, options: Options) -> Iterator[Detect]:
+    """The same, from a server."""
+    from service.cli.remote import client_of
+    from service.schemas import detections
+
+    with client_of(server) as client:
+        yield lambda data, _: detections(
+            client.detect(data, model=model, **asdict(options)).detections
+        )
+
+
+def _detect(images: list[Path], detect_one: Detect) -> Iterator[tuple[Path, Image, Detections]]:
     """Each picture with what was found in it, one at a time."""
     from service.pictures.images import decode_image
 
     for path in images:
-        image = decode_image(path.read_bytes(), MOST_PIXELS, MOST_SIDE)
-        (found,) = detector.predict([image], conf=conf, iou=iou, classes=classes, max_det=max_det)
-        yield path, image, found
+        data = path.read_bytes()
+        image = decode_image(data, MOST_PIXELS, MOST_SIDE)
+        yield path, image, detect_one(data, image)
 
 
 def _write_images(

@@ -8,6 +8,23 @@ from typing import Annotated
 import typer
 
 Model = Annotated[str, typer.Option(help="A detector of `trackline models list`.")]
+ModelThere = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="A detector of `trackline models list`.",
+        show_default="yolo26n, or the server's own",
+    ),
+]
+"""Of a command that a server may do the work for."""
+Server = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TRACKLINE_SERVER",
+        metavar="URL",
+        help="Let this server do the work; its key is read from TRACKLINE_API_KEY.",
+    ),
+]
 Iou = Annotated[
     float, typer.Option(min=0, max=1, help="Boxes that overlap a better one by more are dropped.")
 ]

@@ -15,9 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from service.decoding.video import VideoInfo
-from service.tracks.local import Items
-from service.tracks.session import FrameTracks
+from service.tracks.formats import Message
 
 
 def frames_bar(console: Console | None = None) -> Progress:
@@ -38,18 +36,18 @@ def counted(items: Iterable[Any], what: str, total: int | None) -> Iterator[Any]
         yield from bar.track(items, total=total, description=what)
 
 
-def counted_frames(said: Items) -> Items:
-    """Pass on what a session says and count its frames on a bar."""
+def counted_frames(messages: Iterator[Message]) -> Iterator[Message]:
+    """Pass on the messages of a track stream and count its frames on a bar."""
     with frames_bar() as bar:
         task = bar.add_task("tracking", total=None)
         frames = 0
-        for item in said:
-            if isinstance(item, VideoInfo):
-                bar.update(task, total=item.frames)
-            elif isinstance(item, FrameTracks):
+        for message in messages:
+            if message["type"] == "header":
+                bar.update(task, total=message["frames"])
+            elif message["type"] == "frame":
                 frames += 1
                 bar.advance(task)
             else:
                 # Containers may promise a frame more or less than they hold.
                 bar.update(task, total=frames)
-            yield item
+            yield message

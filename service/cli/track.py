@@ -6,12 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.options import Classes, Model, Output, split
-from service.tracks.formats import Format, write
+from models.errors import InvalidInput
+from service.cli.options import Classes, ModelThere, Output, Server, split
+from service.tracks.formats import Format, Message, write
+
+if TYPE_CHECKING:
+    from service.tracks.local import Request
 
 
 def register(app: typer.Typer) -> None:
@@ -21,15 +25,19 @@ def register(app: typer.Typer) -> None:
 
 def track(
     video: Annotated[Path, typer.Argument(help="A video file.")],
-    model: Model = "yolo26n",
+    model: ModelThere = None,
     conf: Annotated[float, typer.Option(min=0, max=1, help="Least confidence.")] = 0.1,
     classes: Classes = None,
     tracker: Annotated[
         str, typer.Option(help="deepsort, deepsort-paper, sort, bytetrack or botsort.")
     ] = "deepsort",
     embedder: Annotated[
-        str, typer.Option(help="osnet-x0.25, mobilenet, colour, auto, or none.")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="osnet-x0.25, mobilenet, colour, auto, or none.",
+            show_default="auto where the tracker asks for it, or the server's own",
+        ),
+    ] = None,
     delay: Annotated[
         int, typer.Option(min=0, help="Answer so many frames later, smoothed and filled.")
     ] = 0,
@@ -50,27 +58,56 @@ def track(
     zones: Annotated[
         str | None, typer.Option(help="Zones whose visits are counted, as JSON.")
     ] = None,
+    server: Server = None,
 ) -> None:
     """Follow the objects of a video."""
-    from service.cli.progress import counted, counted_frames
+    if refine and delay:
+        raise InvalidInput("refine and delay both smooth the tracks: give one of them")
+    from service.tracks.local import Request
+
+    request = Request(
+        video, model, conf, split(classes), tracker, embedder, delay, refine, lines, zones
+    )
+    follow = _here(request) if server is None else _there(request, server)
+    frames: list[Message] = []
+    with follow as messages, _sink(output) as sink:
+        for message in write(sink, messages, output_format):
+            if save_video is not None and message["type"] == "frame":
+                frames.append(message)
+    if save_video is not None:
+        _draw(video, frames, save_video)
+
+
+@contextmanager
+def _here(request: Request) -> Iterator[Iterator[Message]]:
+    """The messages of the track stream, from this process."""
+    from service.cli.progress import counted_frames
+    from service.decoding.decoders import Decoders
+    from service.tracks.local import follow
+
+    with Decoders() as decoders, follow(request, decoders, counted_frames) as messages:
+        yield messages
+
+
+@contextmanager
+def _there(request: Request, server: str) -> Iterator[Iterator[Message]]:
+    """The same, from a server."""
+    from service.cli.progress import counted_frames
+    from service.cli.remote import client_of, follow
+
+    with client_of(server) as client:
+        yield follow(client, request, counted_frames)
+
+
+def _draw(video: Path, frames: list[Message], out: Path) -> None:
+    """Write the video with the tracks drawn."""
+    from service.cli.progress import counted
     from service.decoding.decoders import Decoders
     from service.drawing.annotate import annotate_video
-    from service.tracks import local
 
-    wanted = split(classes)
-    request = local.Request(
-        video, model, conf, wanted, tracker, embedder, delay, refine, lines, zones
-    )
-    frames: list[dict[str, Any]] = []
     with Decoders() as decoders:
-        with local.follow(request, decoders, counted_frames) as messages, _sink(output) as sink:
-            for message in write(sink, messages, output_format):
-                if save_video is not None and message["type"] == "frame":
-                    frames.append(message)
-        if save_video is not None:
-            drawn = annotate_video(video, frames, save_video, decoders)
-            for _ in counted(drawn, "drawing", len(frames)):
-                pass
+        for _ in counted(annotate_video(video, frames, out, decoders), "drawing", len(frames)):
+            pass
 
 
 @contextmanager

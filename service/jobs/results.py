@@ -10,11 +10,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 
 from models.errors import InvalidInput
-from models.types import Detections
 from service.decoding.decoders import Decoders
 from service.drawing.annotate import annotate_video
 from service.errors import NotFound, ShuttingDown
@@ -22,12 +20,8 @@ from service.jobs.folder import JobFolder
 from service.jobs.log import read_detections, read_motion
 from service.jobs.store import JobRecord, JobStore
 from service.tracks import formats
-from service.tracks.messages import counted, counted_frame
 from service.tracks.query import TrackQuery
-from service.tracks.session import FrameTracks
-from tracker.mot import from_rows, to_rows
-from tracker.refine import refine
-from tracker.types import Tracks
+from service.tracks.refining import refined
 
 Message = dict[str, Any]
 
@@ -176,38 +170,14 @@ def _document(messages: Iterable[Message]) -> Iterator[str]:
 
 
 def _refined_messages(folder: JobFolder, query: TrackQuery) -> Iterator[Message]:
-    """The stream of a job with its tracks linked, smoothed and their gaps filled."""
-    header, *frames, end = _messages(folder.lines)
-    names = {item["class"]: item["name"] for frame in frames for item in frame["objects"]}
+    """The stream of a job with its tracks refined."""
     detections, looks = read_detections(folder)
-    rows = refine(
-        to_rows((number, _tracks(frame)) for number, frame in enumerate(frames, start=1)),
-        detections=detections,
-        detection_embeddings=looks,
-        size=(header["width"], header["height"]),
-        fps=header["fps"] and header["fps"] / query.stride,
-        motion=read_motion(folder),
+    return refined(
+        list(_messages(folder.lines)),
+        detections,
+        looks,
+        read_motion(folder),
+        query.counting,
+        stride=query.stride,
         reenter=query.reenter,
-    )
-    refined = from_rows(rows, len(frames))
-    counter = query.counting.counter(header["width"], header["height"])
-    yield header
-    for frame, tracks in zip(frames, refined, strict=True):
-        nothing = Detections.empty(names)
-        item = FrameTracks(frame["frame"], frame["time"], tracks, nothing)
-        yield counted_frame(item, counter)
-    yield end | {"tracks": len(np.unique(rows[:, 1]))} | counted(counter)
-
-
-def _tracks(frame: Message) -> Tracks:
-    """The tracks of a line."""
-    found = frame["objects"]
-    boxes = [[item["box"][corner] for corner in ("x1", "y1", "x2", "y2")] for item in found]
-    return Tracks(
-        ids=np.array([item["track_id"] for item in found], np.int64),
-        boxes=np.array(boxes, np.float32).reshape(-1, 4),
-        scores=np.array([item["confidence"] for item in found], np.float32),
-        classes=np.array([item["class"] for item in found], np.int64),
-        predicted=np.array([item["predicted"] for item in found], np.bool_),
-        detection=np.full(len(found), -1, np.int64),
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import orjson
 
-Message = dict[str, Any]
+Message: TypeAlias = dict[str, Any]
+"""One of a track stream."""
+Watch: TypeAlias = Callable[[Iterator[Message]], Iterator[Message]]
+"""Passes messages on, and may count them."""
 
 CSV_COLUMNS = (
     *("frame", "time", "track_id", "class", "name", "confidence"),

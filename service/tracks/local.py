@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from tempfile import TemporaryDirectory
 
 from models import load_detector, load_embedder
 from models.detector import detect_options
-from models.errors import InvalidInput
+from models.embedder import Embedder
 from service.counting.query import Counting
 from service.decoding.decoders import Decoders
-from service.decoding.video import VideoEnd, VideoInfo
 from service.decoding.video_file import open_video
 from service.inference.batching import Batcher
+from service.jobs.folder import JobFolder
+from service.jobs.log import DetectionLog, read_detections, read_motion
 from service.settings import Settings
 from service.tracks import lines
+from service.tracks.formats import Message, Watch
 from service.tracks.messages import Messages
-from service.tracks.recorder import Recorder
-from service.tracks.session import FrameTracks, Session, SessionOptions
+from service.tracks.query import NO_EMBEDDER, WITHOUT_APPEARANCE
+from service.tracks.refining import refined
+from service.tracks.session import Session, SessionOptions
 from tracker.presets import make_tracker
 
-NO_EMBEDDER = "none"
-
-Items: TypeAlias = Iterator[VideoInfo | FrameTracks | VideoEnd]
-"""What a session says."""
+DEFAULT_MODEL = "yolo26n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +38,18 @@ class Request:
     ----------
     video : Path
         The file.
-    model : str
-        A detector of the catalogue.
+    model : str or None
+        A detector of the catalogue; None for the usual one.
     conf : float
         Least confidence of a detection.
     classes : list of str or None
         Names or ids that are wanted.
     tracker : str
         One of `tracker.presets.PRESETS`.
-    embedder : str
-        Name of an embedder, ``auto``, or ``none``.
+    embedder : str or None
+        Name of an embedder, ``auto``, or ``none``; None for ``auto`` where the tracker asks for it.
     delay : int
-        Frames by which the answers are held back to be smoothed.
+        Frames by which the answers are held back to be smoothed; not where they are refined.
     refine : bool
         Link and smooth the tracks once all are known; nothing is answered before.
     lines, zones : str or None
@@ -57,11 +57,11 @@ class Request:
     """
 
     video: Path
-    model: str = "yolo26n"
+    model: str | None = None
     conf: float = 0.1
     classes: list[str] | None = None
     tracker: str = "deepsort"
-    embedder: str = "auto"
+    embedder: str | None = None
     delay: int = 0
     refine: bool = False
     lines: str | None = None
@@ -70,8 +70,8 @@ class Request:
 
 @contextmanager
 def follow(
-    request: Request, decoders: Decoders, watch: Callable[[Items], Items] = iter
-) -> Iterator[Iterator[dict[str, Any]]]:
+    request: Request, decoders: Decoders, watch: Watch = iter
+) -> Iterator[Iterator[Message]]:
     """Load what is asked for and start on the file; gives the messages of its track stream.
 
     Parameters
@@ -81,48 +81,51 @@ def follow(
     decoders : Decoders
         Where the decoder process comes from.
     watch : callable
-        Passes on what the session says, and may count it.
+        Passes on the messages as they come, before they are refined, and may count them.
 
     Raises
     ------
     TracklineError
         The file, the model, a class, the tracker, the embedder or a line cannot be used.
     """
-    if request.refine and request.delay:
-        raise InvalidInput("refine and delay both smooth the tracks: give one of them")
     counting = Counting.parse(request.lines, request.zones)
     tracker = make_tracker(request.tracker, delay=request.delay)
-    recorder = Recorder(tracker) if request.refine else None
-    embedder = None if request.embedder == NO_EMBEDDER else load_embedder(request.embedder)
-    name = NO_EMBEDDER if embedder is None else embedder.name
-    batcher = Batcher(
-        request.model, lambda: load_detector(request.model), Settings(models=(request.model,))
-    )
-    with closing(batcher), open_video(request.video, decoders) as video:
+    embedder = _embedder(request)
+    looks = NO_EMBEDDER if embedder is None else embedder.name
+    model = request.model or DEFAULT_MODEL
+    batcher = Batcher(model, lambda: load_detector(model), Settings(models=(model,)))
+    with ExitStack() as stack:
+        stack.enter_context(closing(batcher))
+        video = stack.enter_context(open_video(request.video, decoders))
+        log = None
+        if request.refine:
+            folder = JobFolder(Path(stack.enter_context(TemporaryDirectory())))
+            dim = 0 if embedder is None else embedder.dim
+            log = stack.enter_context(DetectionLog(tracker, folder, dim))
         batcher.loaded.result()
         options = SessionOptions(
             detect_options(batcher.detector.names, conf=request.conf, classes=request.classes)
         )
-        names = lines.Names("file", request.model, request.tracker, name)
-        session = Session("file", video, batcher, recorder or tracker, embedder, options)
-        with closing(session):
-            said = watch(session.run())
-            messages = Messages(names, counting, time.monotonic())
-            yield map(messages.of, said if recorder is None else _refined(said, recorder))
+        session = Session("file", video, batcher, log or tracker, embedder, options)
+        stack.enter_context(closing(session))
+        names = lines.Names("file", model, request.tracker, looks)
+        messages = Messages(names, counting, time.monotonic())
+        said = watch(map(messages.of, session.run()))
+        yield said if log is None else _refined(said, log, folder, counting)
 
 
-def _refined(said: Items, recorder: Recorder) -> Items:
+def _embedder(request: Request) -> Embedder | None:
+    """The one that a server would take."""
+    wanted = request.embedder
+    if wanted is None and request.tracker in WITHOUT_APPEARANCE:
+        wanted = NO_EMBEDDER
+    return None if wanted == NO_EMBEDDER else load_embedder(wanted or "auto")
+
+
+def _refined(
+    said: Iterator[Message], log: DetectionLog, folder: JobFolder, counting: Counting
+) -> Iterator[Message]:
     """The same, but every frame after the last one, with the refined tracks."""
-    frames: list[FrameTracks] = []
-    info = None
-    for item in said:
-        if isinstance(item, FrameTracks):
-            frames.append(item)
-            continue
-        if isinstance(item, VideoInfo):
-            info = item
-        elif info is not None:
-            refined = recorder.refined((info.width, info.height), info.fps)
-            for frame, tracks in zip(frames, refined, strict=True):
-                yield replace(frame, tracks=tracks)
-        yield item
+    with log:
+        messages = list(said)
+    yield from refined(messages, *read_detections(folder), read_motion(folder), counting)
