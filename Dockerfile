@@ -12,6 +12,8 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/${TORCH}
 ARG WEIGHTS=
 # "no" leaves torch out: the baked in networks run in OpenVINO, and no other can be loaded.
 ARG KEEP_TORCH=yes
+# What of `pip install trackline[…]` comes along: postgresql, ray.
+ARG EXTRAS=postgresql
 WORKDIR /build
 ENV PATH=/opt/trackline/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 \
     TRACKLINE_CACHE_DIR=/data/cache
@@ -25,7 +27,7 @@ COPY service service
 RUN PIP_INDEX_URL="${TORCH_INDEX}" pip install --no-deps \
         "torch==$(sed -n 's/^torch==//p' constraints.txt)" \
         "torchvision==$(sed -n 's/^torchvision==//p' constraints.txt)" \
-    && pip install -c constraints.txt ".[postgresql]" \
+    && pip install -c constraints.txt ".[${EXTRAS}]" \
     && pip uninstall --yes opencv-python \
     && pip install --no-deps \
         "opencv-python-headless==$(sed -n 's/^opencv-python==//p' constraints.txt)"

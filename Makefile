@@ -18,7 +18,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 HEADLESS = $(PIP_INSTALL) --no-deps --force-reinstall \
 	opencv-python-headless==$$(sed -n 's/^opencv-python==//p' constraints.txt)
 
-.PHONY: help setup demo serve test test-deploy check lint types openapi schemathesis format bench bench-peers train-fcn clean
+.PHONY: help setup demo serve test test-deploy test-ray check lint types openapi schemathesis format bench bench-peers train-fcn clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -59,6 +59,11 @@ test: .venv/.dev .venv/.test-weights ## all tests
 
 test-deploy: .venv/.dev .venv/.test-weights ## build the image and bring the compose file up, for real
 	$(BIN)/python -m pytest -m deploy
+
+# Ray opens ports on every network that it finds, so it gets one with the loopback alone.
+test-ray: .venv/.dev .venv/.test-weights ## a cluster of a head and two workers, one of them killed
+	$(PIP_INSTALL) $(EXTRA_INDEX) -e '.[dev,ray]'
+	unshare --map-root-user --net sh -c 'ip link set lo up && exec $(BIN)/python -m pytest -m ray'
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

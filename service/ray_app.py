@@ -29,7 +29,7 @@ STREAMS_PER_REPLICA = 1024
 """Requests that a replica of the application may have; its settings refuse far fewer."""
 
 
-class Pool(BaseModel):
+class Pool(BaseModel, extra="forbid"):
     """Replicas of one deployment.
 
     Attributes
@@ -68,7 +68,7 @@ class Pool(BaseModel):
         }
 
 
-class Plan(BaseModel):
+class Plan(BaseModel, extra="forbid"):
     """What a cluster runs; the ``args`` of an application in a Serve configuration.
 
     Attributes

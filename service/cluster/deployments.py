@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import FastAPI
 from numpy.typing import NDArray
 from ray import serve
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from models.embed_network import NetworkEmbedder
 from models.types import DetectOptions, Image
@@ -128,10 +129,15 @@ class Ingress:
         self._deployed = deployed
         self._app: FastAPI | None = None
 
-    def __serve_build_asgi_app__(self) -> FastAPI:
+    def __serve_build_asgi_app__(self) -> ASGIApp:
         """The application, in the replica that is to serve it."""
-        self._app = create_app(self._settings, make_engine=self._engine)
-        return self._app
+        app = self._app = create_app(self._settings, make_engine=self._engine)
+
+        async def at_root(scope: Scope, receive: Receive, send: Send) -> None:
+            # Serve tells its own prefix, which is a part of our paths.
+            await app({**scope, "root_path": ""}, receive, send)
+
+        return at_root
 
     def check_health(self) -> None:
         """Have Serve replace a replica that keeps no jobs: the one before it had their folder."""

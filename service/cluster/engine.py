@@ -126,11 +126,16 @@ class RayEngine:
         """The embedder of a deployment; colours are looked at here."""
         if name == COLOUR:
             return ColourEmbedder()
-        handle = self._handle(f"embedder-{name}")
+        wanted, default = f"embedder-{name}", f"embedder-{self._settings.embedder}"
+        # "auto" is one of the others; who asks for that one by its name is given it.
+        chosen = wanted if wanted in self._deployed else default
+        handle = self._handle(chosen)
         about = self._ask(handle.describe.remote)
-        return (
-            ColourEmbedder() if about.name == COLOUR else RemoteEmbedder(about, handle, self._calls)
-        )
+        if chosen != wanted and about.name != name:
+            raise self._not_deployed(wanted)
+        if about.name == COLOUR:
+            return ColourEmbedder()
+        return RemoteEmbedder(about, handle, self._calls)
 
     def segmenter(self, name: str) -> Segmenter:
         """The segmenter of a deployment."""
@@ -146,8 +151,9 @@ class RayEngine:
 
     def _handle(self, deployment: str) -> DeploymentHandle:
         if deployment not in self._deployed:
-            raise Conflict(
-                f"{deployment} is not deployed in this cluster; it has "
-                f"{', '.join(sorted(self._deployed))}"
-            )
+            raise self._not_deployed(deployment)
         return self._handles(deployment)
+
+    def _not_deployed(self, deployment: str) -> Conflict:
+        known = ", ".join(sorted(self._deployed))
+        return Conflict(f"{deployment} is not deployed in this cluster; it has {known}")

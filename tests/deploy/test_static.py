@@ -62,6 +62,38 @@ def test_manifests_keep_to_the_schemas_of_kubernetes(path: Path) -> None:
     check(BIN / "kubernetes-validate", "--strict", path)
 
 
+def ray_service() -> dict[str, Any]:
+    """The cluster of the manifest, as KubeRay reads it."""
+    text = (DEPLOY / "kubernetes" / "ray-service.yaml").read_text()
+    spec: dict[str, Any] = next(iter(yaml.safe_load_all(text)))["spec"]
+    return spec
+
+
+def test_the_pods_of_a_cluster_keep_to_the_schemas_of_kubernetes(tmp_path: Path) -> None:
+    cluster = ray_service()["rayClusterConfig"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    for number, group in enumerate(groups):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}, **group["template"]}
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(yaml.safe_dump(pod))
+        check(BIN / "kubernetes-validate", "--strict", path)
+
+
+@pytest.mark.filterwarnings("default")  # Ray declares its own settings in an old way
+def test_the_configurations_of_serve_are_ones_that_it_and_we_take() -> None:
+    pytest.importorskip("ray", reason="no Ray here: pip install 'trackline[ray]'")
+    from ray.serve.schema import ServeDeploySchema
+
+    from service.ray_app import Plan
+
+    texts = [(DEPLOY / "ray" / "serve.yaml").read_text(), ray_service()["serveConfigV2"]]
+    for text in texts:
+        applications = ServeDeploySchema.model_validate(yaml.safe_load(text)).applications
+        assert [one.name for one in applications] == ["trackline", "jobs"]
+        for one in applications:
+            Plan.model_validate(one.args).read()
+
+
 def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     program = needed("systemd-analyze", "systemd")
     unit = (DEPLOY / "systemd" / "trackline.service").read_text()
