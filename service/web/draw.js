@@ -2,7 +2,7 @@
 // that dark letters can be read on all of them, and all of them can be seen on a picture.
 
 const GOLDEN_ANGLE = 137.508; // degrees: neighbouring keys get hues that are far apart
-const LIGHTNESS = [0.8, 0.88, 0.72]; // by turns, since hues come near to each other again
+const LIGHTNESS = [0.8, 0.88, 0.74]; // by turns, since hues come near to each other again
 const TRAIL_SECONDS = 2;
 const LABELS = { wide: { letters: 12, high: 18, pad: 6 }, narrow: { letters: 10, high: 14, pad: 4 } };
 const NARROW = 560; // pixels: pictures shown smaller than this have smaller labels

@@ -24,6 +24,7 @@ export class Editor {
   draft = null; // what is being drawn: {kind, points}, its last point under the pointer
   #regions;
   #redraw;
+  #pressed = false; // whether the last press was part of drawing
 
   constructor(regions, redraw) {
     this.#regions = regions;
@@ -38,7 +39,11 @@ export class Editor {
     const overlay = $("overlay");
     overlay.addEventListener("pointerdown", (event) => this.#down(event));
     overlay.addEventListener("pointermove", (event) => this.#move(event));
-    overlay.addEventListener("pointerup", (event) => this.#up(event));
+    overlay.addEventListener("pointerup", () => this.#up());
+    // A press that draws chooses no object.
+    overlay.addEventListener("click", (event) => {
+      if (this.#pressed) event.stopImmediatePropagation();
+    });
   }
 
   begin(kind) {
@@ -88,6 +93,7 @@ export class Editor {
 
   #down(event) {
     const { draft } = this;
+    this.#pressed = Boolean(draft);
     if (!draft || event.button) return;
     event.preventDefault();
     $("overlay").setPointerCapture(event.pointerId);

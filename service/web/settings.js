@@ -52,9 +52,10 @@ export class Settings {
       const sure = (best ?? confidence) >= this.#filter.confidence;
       numbers.set(name, (numbers.get(name) ?? 0) + (sure ? 1 : 0));
     }
-    for (const [name, number] of numbers) {
-      const chip = this.#chips.get(name) ?? this.#make(name);
-      const text = String(number);
+    for (const name of numbers.keys()) if (!this.#chips.has(name)) this.#make(name);
+    // A track may turn out to be of another class, and leave none of its first one.
+    for (const [name, chip] of this.#chips) {
+      const text = String(numbers.get(name) ?? 0);
       if (chip.number.textContent !== text) chip.number.textContent = text;
     }
     $("classes-empty").hidden = this.#chips.size > 0;
@@ -70,7 +71,6 @@ export class Settings {
     );
     this.#chips.set(name, { button, number });
     $("classes").append(button);
-    return this.#chips.get(name);
   }
 
   #toggle(name) {

@@ -20,7 +20,7 @@ export class Stage {
     for (const id of MEDIA) $(id).hidden = id !== medium;
     $("image").removeAttribute("src");
     $("video").removeAttribute("src");
-    $("video").srcObject = null;
+    $("video").load(); // only this lets go of the video before
     if (this.#url) $(medium).src = this.#url;
     $("invite").hidden = true;
     $("unplayable").hidden = true;

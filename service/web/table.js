@@ -50,13 +50,15 @@ export class Table {
     const { x1, y1, x2, y2 } = object.box;
     const extent = `${Math.round(x2 - x1)} × ${Math.round(y2 - y1)}`;
     const cells = [object.name, percent(object.confidence), extent];
-    return { id: `${object.name} ${i}`, key: keyOf(object), here: true, cells };
+    const does = `${object.name}, let it stand out`;
+    return { id: `${object.name} ${i}`, key: keyOf(object), here: true, does, cells };
   }
 
   #track(track, here) {
     const { id, name, best, spans } = track;
     const seen = `${clock(spans[0].from)} – ${clock(spans.at(-1).to)}`;
-    return { id, key: id, here: here.has(id), cells: [String(id), name, percent(best), seen] };
+    const cells = [String(id), name, percent(best), seen];
+    return { id, key: id, here: here.has(id), does: `${id}, go to this track`, cells };
   }
 
   // Rows are kept and only their texts changed, so that a reader's place in them is kept too.
@@ -85,10 +87,11 @@ export class Table {
     });
   }
 
-  #make({ id, key, cells: texts }, heads) {
+  #make({ id, key, does, cells: texts }, heads) {
     const first = el("button", {
       type: "button",
       class: "swatched",
+      "aria-label": does,
       colour: colourOf(key),
       onclick: () => this.#choose(key),
     });

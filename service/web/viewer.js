@@ -49,6 +49,7 @@ export class Viewer {
     this.player.open(this.recording);
     this.transport.show(kind);
     for (const part of [this.table, this.timeline, this.settings]) part.clear();
+    $("stage").dataset.kind = kind;
     $("tools").disabled = kind === "image";
     $("handles").hidden = kind === "image";
     return this.recording;

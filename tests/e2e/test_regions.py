@@ -146,6 +146,20 @@ def test_a_point_is_dragged_and_the_sides_are_swapped(page: sync_api.Page, movin
     assert counts(page) == ["0", "1"]
 
 
+def test_a_click_chooses_an_object_but_a_line_that_ends_on_it_does_not(
+    page: sync_api.Page, moving: Path
+) -> None:
+    follow(page, moving)
+    page.keyboard.press("End")
+    sync_api.expect(page.locator("#frame")).to_have_text("frame 29")
+    on_red = (0.5, 0.3)
+    draw_line(page, (0.5, 0.9), on_red)
+    sync_api.expect(page.locator(".region")).to_have_count(1)
+    sync_api.expect(page.locator("#rows tr.chosen")).to_have_count(0)
+    page.mouse.click(*at(page, 0.45, 0.3))
+    sync_api.expect(page.locator("#rows tr.chosen")).to_contain_text("red")
+
+
 def test_escape_gives_up_what_is_drawn(page: sync_api.Page, moving: Path) -> None:
     follow(page, moving)
     page.keyboard.press("l")
