@@ -34,14 +34,20 @@ class RunningCluster:
         Ray's own hold of the nodes.
     settings : dict
         Of the application.
+    detectors : int
+        How many replicas the detector has.
     """
 
     address: str
     cluster: Any
     settings: dict[str, Any]
+    detectors: int = 0
 
     def deploy(self, detectors: int) -> None:
         """Have the application run with so many detectors, one on each worker."""
+        if detectors == self.detectors:
+            return
+        self.detectors = detectors
         from ray import serve
 
         from service.cluster.deployments import NETWORKS
@@ -104,7 +110,8 @@ def cluster(settings: dict[str, Any]) -> Iterator[RunningCluster]:
             nodes.add_node(num_cpus=1, resources={"worker": 1})
         ray.init(address=nodes.address, log_to_driver=False)
         port = free_port()
-        serve.start(http_options=HTTPOptions(host="127.0.0.1", port=port))
+        # The nodes share an address here, and so would their proxies share connections.
+        serve.start(http_options=HTTPOptions(host="127.0.0.1", port=port, location="HeadOnly"))
         running = RunningCluster(f"http://127.0.0.1:{port}", nodes, settings)
         running.deploy(detectors=1)
         yield running

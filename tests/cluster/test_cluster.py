@@ -92,6 +92,7 @@ def test_two_detectors_answer_more_than_one(
 def test_a_worker_that_is_killed_fails_no_client(
     cluster: RunningCluster, video: bytes, alone: list[dict[str, Any]]
 ) -> None:
+    cluster.deploy(detectors=2)
     photo = encode(picture(3, 640, 480), "JPEG")
     seen = threading.Barrier(VIDEOS + 1)
     with ThreadPoolExecutor(IMAGES + VIDEOS) as pool:
