@@ -81,6 +81,8 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=name_of,
+        # Traces go where OTEL_EXPORTER_OTLP_ENDPOINT says, if it does.
+        telemetry={"auto_configure": True},
     )
     state = app.state
     state.settings = settings
@@ -95,7 +97,7 @@ def create_app(
     state.admission = Admission(settings.max_requests)
     state.decoders = Decoders()
     state.sessions = Sessions(settings.max_sessions)
-    state.jobs = Jobs(settings, state.models, state.decoders)
+    state.jobs = Jobs(settings, state.models, state.decoders, state.metrics)
     state.results = Results(state.decoders)
     state.metrics.sessions.set_function(lambda: state.sessions.count)
     state.metrics.jobs.labels("queued").set_function(lambda: state.jobs.queued)

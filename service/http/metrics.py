@@ -17,7 +17,7 @@ class Metrics:
     ----------
     stage : Histogram
         Seconds of one stage of an image's way, by ``model`` and ``stage``: decode, preprocess,
-        queue, inference, postprocess, render.
+        queue, inference, postprocess, track.
     batch_size : Histogram
         Images of a forward, by ``model``.
     queue_length : Gauge
@@ -36,6 +36,10 @@ class Metrics:
         Videos and live connections that are followed.
     jobs : Gauge
         Jobs that wait or run, by ``status``.
+    live_seconds : Histogram
+        Seconds from a live frame's last byte to its answer, by ``model``.
+    live_dropped : Counter
+        Live frames that were left out for newer ones, by ``model``.
     """
 
     def __init__(self) -> None:
@@ -100,6 +104,19 @@ class Metrics:
             "trackline_jobs",
             "Jobs that wait or run.",
             ("status",),
+            registry=self.registry,
+        )
+        self.live_seconds = Histogram(
+            "trackline_live_seconds",
+            "Seconds from a live frame's last byte to its answer.",
+            ("model",),
+            buckets=STAGE_SECONDS,
+            registry=self.registry,
+        )
+        self.live_dropped = Counter(
+            "trackline_live_dropped_frames",
+            "Live frames that were left out for newer ones.",
+            ("model",),
             registry=self.registry,
         )
 

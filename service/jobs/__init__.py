@@ -16,6 +16,7 @@ from platformdirs import user_data_path
 
 from service.decoding.decoders import Decoders
 from service.errors import QueueFull, ServiceError, ShuttingDown
+from service.http.metrics import Metrics
 from service.inference.registry import Models
 from service.jobs.feed import Feed
 from service.jobs.folder import INCOMING, JobFolder
@@ -58,12 +59,16 @@ class Jobs:
         Detectors and embedders.
     decoders : Decoders
         Where decoder processes come from.
+    metrics : Metrics
+        Where the stages of their frames are counted.
     """
 
-    def __init__(self, settings: Settings, models: Models, decoders: Decoders) -> None:
+    def __init__(
+        self, settings: Settings, models: Models, decoders: Decoders, metrics: Metrics
+    ) -> None:
         self.root = settings.jobs_dir or user_data_path("trackline") / "jobs"
         self._settings = settings
-        self._means = Means(settings, models, decoders)
+        self._means = Means(settings, models, decoders, metrics)
         self._store: JobStore | None = None
         self._lock = FileLock(self.root / "lock", thread_local=False)
         self._changed = threading.Condition()

@@ -14,6 +14,8 @@ from service.decoding.containers import HEAD_BYTES, Outline, recognise
 from service.decoding.decoders import Decoders
 from service.decoding.video import Video
 from service.errors import kind_of, public_detail
+from service.http.metrics import Metrics
+from service.http.stages import Stages
 from service.inference.engine import ModelQueue
 from service.inference.registry import Models
 from service.jobs.feed import Feed
@@ -49,11 +51,14 @@ class Means:
         Detectors and embedders.
     decoders : Decoders
         Where decoder processes come from.
+    metrics : Metrics
+        Where the stages of their frames are counted.
     """
 
     settings: Settings
     models: Models
     decoders: Decoders
+    metrics: Metrics
 
 
 class Interrupted(Exception):
@@ -142,7 +147,8 @@ class JobRun:
             video = Video(self._means.decoders, job, file.fileno())
             stack.callback(video.close)
             options = query.session_options(batcher.detector, settings)
-            session = Session(name, video, batcher, tracker, embedder, options)
+            stages = Stages(self._means.metrics, batcher.name)
+            session = Session(name, video, batcher, tracker, embedder, options, stages)
             stack.callback(session.close)
             self._session = session
             names = lines.Names(name, batcher.name, query.tracker, looks)

@@ -11,7 +11,8 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,12 @@ from numpy.typing import NDArray
 from models.types import Detections, Image
 from service.decoding.video import VideoEnd, VideoInfo
 from service.errors import UnreadableMedia
+from service.live.frames import Arrival, Held, Means, Started
 from service.live.query import LiveConfig, Mode
-from service.pictures.images import ImageCodec
 from service.tracks import lines
 from service.tracks.messages import Messages
-from service.tracks.session import Detect, Embed, FrameTracks, SessionOptions
-from tracker.types import Tracker, Tracks
+from service.tracks.session import FrameTracks, SessionOptions
+from tracker.types import Tracks
 
 AHEAD = 2
 """Frames that are decoded or with the detector while only the newest count: more would be old."""
@@ -33,85 +34,6 @@ AHEAD = 2
 Message = dict[str, Any]
 Take = Callable[[], Awaitable[bytes | None]]
 Say = Callable[[Message], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A frame as it came.
-
-    Attributes
-    ----------
-    number : int
-        From 0, of all that came.
-    time : float
-        Seconds after the first frame.
-    at : float
-        ``time.monotonic`` when it had come.
-    data : bytes
-        The picture.
-    """
-
-    number: int
-    time: float
-    at: float
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A frame that is decoded or with the detector.
-
-    Attributes
-    ----------
-    arrival : Arrival
-        The frame.
-    task : Task
-        Answers its pixels and what was found in them; it fails where there are none.
-    """
-
-    arrival: Arrival
-    task: asyncio.Task[tuple[Image, Detections]]
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A frame that the tracker has been given, and that is not answered yet.
-
-    Attributes
-    ----------
-    arrival : Arrival
-        The frame.
-    found : Detections
-        What was found in it.
-    damage : UnreadableMedia or None
-        Why nothing could be.
-    """
-
-    arrival: Arrival
-    found: Detections
-    damage: UnreadableMedia | None
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a connection follows its objects with.
-
-    Attributes
-    ----------
-    detector : Detect
-        Finds them.
-    tracker : Tracker
-        This connection's own.
-    embed : callable or None
-        Embeddings of boxes of an image.
-    codec : ImageCodec
-        Decodes the frames.
-    """
-
-    detector: Detect
-    tracker: Tracker
-    embed: Embed | None
-    codec: ImageCodec
 
 
 class Live:
@@ -205,6 +127,7 @@ class Live:
             if self._drops and self._inbox.full():
                 self._inbox.get_nowait()
                 self._dropped += 1
+                self._means.stages.dropped_live()
             await self._inbox.put(Arrival(number, seconds, now, data))
             number += 1
         await self._inbox.put(None)
@@ -222,7 +145,8 @@ class Live:
 
     async def _detect(self, arrival: Arrival) -> tuple[Image, Detections]:
         options = self._options
-        image, _ = await self._means.codec.decode(arrival.data)
+        image, decode_ms = await self._means.codec.decode(arrival.data)
+        self._means.stages.decoded(decode_ms / 1000)
         future = self._means.detector.submit(
             image,
             options.detect,
@@ -230,7 +154,9 @@ class Live:
             imgsz=options.imgsz,
             deadline=time.monotonic() + options.deadline_seconds,
         )
-        return image, (await asyncio.wrap_future(future)).detections
+        inference = await asyncio.wrap_future(future)
+        self._means.stages.inferred(inference, arrival.number)
+        return image, inference.detections
 
     async def _answer(self, thread: ThreadPoolExecutor, say: Say) -> None:
         """Track and answer the frames in order; the tracker has a thread of its own."""
@@ -247,7 +173,8 @@ class Live:
             self._places.release()
             if image is not None:
                 await self._check_size(arrival, image, say)
-            tracks = await loop.run_in_executor(thread, self._track, arrival, image, found)
+            work = partial(copy_context().run, self._track, arrival, image, found)
+            tracks = await loop.run_in_executor(thread, work)
             self._held.append(Held(arrival, found, damage))
             if tracks is not None:
                 await self._give(tracks, say)
@@ -271,7 +198,8 @@ class Live:
             )
 
     def _track(self, arrival: Arrival, image: Image | None, found: Detections) -> Tracks | None:
-        return self._means.tracker.update(
+        began = time.perf_counter()
+        tracks = self._means.tracker.update(
             found.boxes,
             found.scores,
             found.classes,
@@ -279,6 +207,8 @@ class Live:
             frame=image,
             timestamp=arrival.time,
         )
+        self._means.stages.tracked(time.perf_counter() - began, arrival.number)
+        return tracks
 
     def _embedder(
         self, image: Image | None, found: Detections
@@ -294,6 +224,7 @@ class Live:
         message = self._messages.of(FrameTracks(arrival.number, arrival.time, tracks, held.found))
         if held.damage is not None:
             message["error"] = lines.failure(held.damage)
-        latency = (time.monotonic() - arrival.at) * 1000
+        latency = time.monotonic() - arrival.at
+        self._means.stages.answered_live(latency)
         self.next_frame = arrival.number + 1
-        await say(message | {"latency_ms": round(latency, 2), "dropped": self._dropped})
+        await say(message | {"latency_ms": round(latency * 1000, 2), "dropped": self._dropped})

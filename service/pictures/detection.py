@@ -13,8 +13,8 @@ from starlette.requests import Request
 from models.errors import InvalidInput
 from models.types import DetectOptions, Image
 from service.errors import TooLarge, UnsupportedMedia
-from service.http.metrics import Metrics
 from service.http.parameters import DetectQuery
+from service.http.stages import Stages
 from service.inference.engine import ModelQueue
 from service.inference.fair_queue import Inference
 from service.pictures.images import ImageCodec
@@ -133,10 +133,10 @@ class Finder:
         state = request.app.state
         state.shutdown.check()
         self._codec: ImageCodec = state.codec
-        self._metrics: Metrics = state.metrics
         self._settings: Settings = state.settings
         self._imgsz = query.imgsz
         self.batcher: ModelQueue = state.models.batcher(query.model)
+        self._stages = Stages(state.metrics, self.batcher.name)
         self._options: DetectOptions = query.options(self.batcher.detector, state.settings)
 
     async def find(self, pictures: list[bytes]) -> list[Found]:
@@ -151,6 +151,8 @@ class Finder:
     async def _find(self, data: bytes) -> Found:
         deadline = time.monotonic() + self._settings.deadline_seconds
         image, decode_ms = await self._codec.decode(data)
-        self._metrics.stage.labels(self.batcher.name, "decode").observe(decode_ms / 1000)
+        self._stages.decoded(decode_ms / 1000)
         future = self.batcher.submit(image, self._options, imgsz=self._imgsz, deadline=deadline)
-        return Found(image, await asyncio.wrap_future(future), decode_ms)
+        inference = await asyncio.wrap_future(future)
+        self._stages.inferred(inference)
+        return Found(image, inference, decode_ms)

@@ -15,7 +15,9 @@ from models.errors import TracklineError
 from service.errors import kind_of
 from service.http.auth import caller_of, sent_key
 from service.http.responses import refusal_for
-from service.live.following import Live, Means
+from service.http.stages import Stages
+from service.live.following import Live
+from service.live.frames import Means
 from service.live.query import LiveConfig
 from service.live.socket import LiveSocket, refuse_foreign_origin
 from service.settings import Settings
@@ -80,7 +82,13 @@ async def _session(socket: WebSocket, config: LiveConfig) -> Live:
     looks = NO_EMBEDDER if embedder is None else embedder.name
     return Live(
         name,
-        Means(batcher, config.make_tracker(), embedder, state.codec),
+        Means(
+            batcher,
+            config.make_tracker(),
+            embedder,
+            state.codec,
+            Stages(state.metrics, batcher.name),
+        ),
         Messages(
             Names(name, batcher.name, config.tracker, looks), config.counting, time.monotonic()
         ),

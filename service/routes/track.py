@@ -14,6 +14,7 @@ from service.http.auth import require_key
 from service.http.multipart import boundary_of
 from service.http.openapi import BINARY, stream
 from service.http.refusals import VIDEO, refusals
+from service.http.stages import Stages
 from service.inference.batching import Batcher
 from service.settings import Settings
 from service.tracks.lines import Names
@@ -69,11 +70,12 @@ async def track(request: Request, query: Annotated[TrackQuery, Query()]) -> Trac
     embedder = await run_in_threadpool(query.load_embedder, state.models)
     embedder_name = NO_EMBEDDER if embedder is None else embedder.name
     name = secrets.token_hex(8)
+    stages = Stages(state.metrics, batcher.name)
     plan = Plan(
         names=Names(name, batcher.name, query.tracker, embedder_name),
         counting=query.counting,
         job=partial(query.job, settings),
-        session=lambda video: Session(name, video, batcher, tracker, embedder, options),
+        session=lambda video: Session(name, video, batcher, tracker, embedder, options, stages),
         boundary=boundary_of(request.headers.get("content-type", "")),
     )
     engine = Engine(settings, state.decoders, state.sessions)

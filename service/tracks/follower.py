@@ -6,6 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from service.decoding.containers import Outline
@@ -66,9 +68,13 @@ class Follower(Generic[Line]):
         self._encode = encode
 
     def start(self, done: Callable[[], object]) -> None:
-        """Start the thread; ``done`` is called in it when it ends."""
+        """Start the thread; ``done`` is called in it when it ends.
+
+        It belongs to the request that runs: its log has the request's id, its spans its parent.
+        """
         name = f"track-{self._session.name}"
-        threading.Thread(target=self._run, args=(done,), name=name, daemon=True).start()
+        run = partial(copy_context().run, self._run, done)
+        threading.Thread(target=run, name=name, daemon=True).start()
 
     def _run(self, done: Callable[[], object]) -> None:
         failure: Exception | None = None

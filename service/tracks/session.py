@@ -18,6 +18,7 @@ from service.decoding.errors import DecoderTimeout
 from service.decoding.video import Video, VideoEnd, VideoFrame, VideoInfo
 from service.decoding.wake import Wake
 from service.errors import QueueFull, ServiceError
+from service.http.stages import Stages
 from service.inference.fair_queue import Inference
 from tracker.types import Tracker, Tracks
 
@@ -107,6 +108,8 @@ class Session:
         Embeddings of boxes of an image, asked only for those that the tracker needs.
     options : SessionOptions
         How it is followed.
+    stages : Stages or None
+        Where the time of each frame is counted.
 
     Attributes
     ----------
@@ -124,6 +127,7 @@ class Session:
         tracker: Tracker,
         embed: Embed | None,
         options: SessionOptions,
+        stages: Stages | None = None,
     ) -> None:
         self.name = name
         self.next_frame = 0
@@ -133,6 +137,7 @@ class Session:
         self._tracker = tracker
         self._embed = embed
         self._options = options
+        self._stages = stages
         self._wake = Wake()
         self._reason: Exception | None = None
         self._end: VideoEnd | ServiceError | None = None
@@ -262,7 +267,8 @@ class Session:
 
     def _track(self, frame: VideoFrame, future: Future[Inference]) -> Iterator[FrameTracks]:
         """Follow the objects into the frame; with a delay the answer is for an earlier one."""
-        found = future.result().detections
+        inference = future.result()
+        found, began = inference.detections, time.perf_counter()
         tracks = self._tracker.update(
             found.boxes,
             found.scores,
@@ -271,6 +277,10 @@ class Session:
             frame=frame.image,
             timestamp=frame.time,
         )
+        if self._stages is not None:
+            took = time.perf_counter() - began
+            self._stages.inferred(inference, frame.number, ago=took)
+            self._stages.tracked(took, frame.number)
         self._video.give_back(frame)
         self._held.append((frame, found))
         if tracks is not None:

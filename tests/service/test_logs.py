@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 
+import httpx
 import orjson
 
 from service.http.logs import JsonFormatter, request_id
+from tests.service.clips import clip
+from tests.service.test_track import TRACK
+from tests.service.test_track_faults import gated
 
 
 def record(**extra: object) -> logging.LogRecord:
@@ -44,3 +49,22 @@ def test_exceptions_keep_their_traceback() -> None:
     except KeyError:
         made.exc_info = sys.exc_info()
     assert "KeyError: 'missing'" in orjson.loads(JsonFormatter().format(made))["exception"]
+
+
+def test_what_a_streams_thread_logs_names_the_request() -> None:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonFormatter())
+    log = logging.getLogger("service.tracks.follower")
+    log.addHandler(handler)
+    try:
+        with gated() as (address, _, gate):
+            gate.broken = RuntimeError("lost")
+            headers = {"X-Request-ID": "r-2"}
+            answer = httpx.post(address + TRACK, content=clip("mp4", 3), headers=headers)
+    finally:
+        log.removeHandler(handler)
+    assert answer.text.endswith("\n")
+    (line,) = map(orjson.loads, written.getvalue().splitlines())
+    assert line["level"] == "error"
+    assert line["request_id"] == "r-2"

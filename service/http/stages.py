@@ -1,0 +1,73 @@
+"""Where the time of a picture or a frame goes: as metrics, and as spans for OpenTelemetry.
+
+FastAPI makes a span of every request. The stages of the work become its children where somebody
+collects spans (the extra ``otel``); else they cost a look at a variable.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from opentelemetry import trace
+
+if TYPE_CHECKING:
+    from service.http.metrics import Metrics
+    from service.inference.fair_queue import Inference
+
+INFERENCE = ("preprocess", "queue", "inference", "postprocess")
+
+_tracer = trace.get_tracer("trackline")
+
+
+class Stages:
+    """Measures the stages of the work of one request; for the task or thread that does it.
+
+    Parameters
+    ----------
+    metrics : Metrics
+        Where they are counted.
+    model : str
+        The model's name.
+    """
+
+    def __init__(self, metrics: Metrics, model: str) -> None:
+        self._metrics = metrics
+        self._model = model
+
+    def decoded(self, seconds: float) -> None:
+        """A picture was just decoded."""
+        self._metrics.stage.labels(self._model, "decode").observe(seconds)
+        self._span("decode", seconds)
+
+    def inferred(self, inference: Inference, frame: int | None = None, *, ago: float = 0.0) -> None:
+        """A model answered ``ago`` seconds before now; it has counted its stages itself."""
+        seconds = {stage: getattr(inference, f"{stage}_ms") / 1000 for stage in INFERENCE}
+        left = sum(seconds.values()) + ago
+        for stage, took in seconds.items():
+            left -= took
+            self._span(stage, took, ago=left, frame=frame)
+
+    def tracked(self, seconds: float, frame: int) -> None:
+        """A frame was just given to the tracker, which asked for the embeddings that it needs."""
+        self._metrics.stage.labels(self._model, "track").observe(seconds)
+        self._span("track", seconds, frame=frame)
+
+    def answered_live(self, seconds: float) -> None:
+        """A live frame is about to be answered, so long after it came."""
+        self._metrics.live_seconds.labels(self._model).observe(seconds)
+
+    def dropped_live(self) -> None:
+        """A live frame was left out for a newer one."""
+        self._metrics.live_dropped.labels(self._model).inc()
+
+    def _span(self, stage: str, seconds: float, ago: float = 0.0, frame: int | None = None) -> None:
+        """Note a stage that ended ``ago`` seconds before now."""
+        if not trace.get_current_span().is_recording():
+            return
+        end = time.time_ns() - int(ago * 1e9)
+        attributes: dict[str, str | int] = {"trackline.model": self._model}
+        if frame is not None:
+            attributes["trackline.frame"] = frame
+        start = end - int(seconds * 1e9)
+        _tracer.start_span(stage, start_time=start, attributes=attributes).end(end)

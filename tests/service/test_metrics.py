@@ -1,0 +1,41 @@
+"""What is measured, and that the documentation names all of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+
+from tests.service.clips import clip
+from tests.service.live_client import LOSSLESS, finish, live, photo
+from tests.service.test_track import TRACK
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "observability.md"
+
+
+def measured(client: httpx.Client) -> str:
+    """All metrics."""
+    return client.get("/metrics").text
+
+
+def test_the_documentation_names_every_metric(client: httpx.Client) -> None:
+    named = set(re.findall(r"^\| `(trackline_\w+)`", DOCUMENT.read_text("utf-8"), re.MULTILINE))
+    types = re.findall(r"^# TYPE (trackline_\w+) (\w+)", measured(client), re.MULTILINE)
+    there = {name.removesuffix("_total") for name, _ in types if not name.endswith("_created")}
+    assert named == there
+
+
+def test_the_stages_of_videos_are_measured_by_model(client: httpx.Client) -> None:
+    client.post(TRACK, content=clip("mp4", 7))
+    text = measured(client)
+    for stage in ("preprocess", "queue", "inference", "postprocess", "track"):
+        assert f'trackline_stage_seconds_count{{model="fake",stage="{stage}"}} 7.0' in text
+
+
+def test_live_frames_are_measured_by_model(client: httpx.Client) -> None:
+    with live(str(client.base_url), LOSSLESS) as socket:
+        for number in range(3):
+            socket.send(photo(number))
+        finish(socket)
+    assert 'trackline_live_seconds_count{model="fake"} 3.0' in measured(client)
