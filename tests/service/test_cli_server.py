@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import pytest
 from typer.testing import CliRunner
 
+from models import catalog, load_detector
 from service.cli import app
 from service.client import Client, KeyRefused
 from tests.service.clips import clip, picture
@@ -19,6 +22,7 @@ from tests.service.test_cli_files import trackline
 from tests.service.test_track_counts import ROOM, UPRIGHT
 
 KEY = "a-key-of-enough-letters"
+MOTORWAY_FRAMES = 40
 VARYING = ("session", "elapsed_s", "fps")
 """What is of one run alone; the frame rate of a header is not."""
 
@@ -129,3 +133,29 @@ def test_what_the_server_refuses_is_one_line_and_status_1(address: str, video: P
     (line,) = [one for one in done.stderr.splitlines() if one.startswith("trackline: ")]
     assert "refused with 404: no model nope" in line
     assert done.stdout == ""
+
+
+@pytest.fixture(scope="module")
+def motorway(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first frames of the motorway clip, its pictures as they are."""
+    whole = catalog.locate("sample-car-video")
+    if whole is None:
+        pytest.skip("no sample-car-video here: trackline models pull sample-car-video")
+    path = tmp_path_factory.mktemp("clip") / "motorway.mp4"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        video = source.streams.video[0]
+        copy = target.add_stream_from_template(video)
+        for packet in islice(source.demux(video), MOTORWAY_FRAMES):
+            packet.stream = copy
+            target.mux(packet)
+    return path
+
+
+@pytest.mark.weights
+def test_the_motorway_by_a_real_network(motorway: Path, tmp_path: Path) -> None:
+    with serving(load_detector, models="yolo26n", embedder="auto", jobs_dir=tmp_path) as (url, _):
+        for more in ((), ("--refine",)):
+            lines = comparable(run("track", motorway, "--server", url, *more))
+            assert lines == comparable(run("track", motorway, *more))
+            assert lines[-1]["frames"] == MOTORWAY_FRAMES
+            assert lines[-1]["tracks"] > 5
