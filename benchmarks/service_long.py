@@ -65,7 +65,8 @@ def memory(server: Process, video: bytes, frames: int) -> tuple[Row, list[dict[s
     """Follow a long video; its row, and memory and CPU time every tenth of the way."""
     file = looped(video, frames)
     query: dict[str, str | int] = {"imgsz": IMGSZ, "embedder": "colour"}
-    marks = [EARLY, *range(frames // 10, frames + 1, frames // 10)]
+    tenths = range(frames // 10, frames + 1, frames // 10)
+    marks = [EARLY, *(frame for frame in tenths if frame > EARLY)]
     seen: list[dict[str, float]] = []
 
     def look(frame: int) -> None:

@@ -66,14 +66,15 @@ def clips(mot_dir: Path | None) -> list[Clip]:
 
 @dataclass(slots=True)
 class Rates:
-    """Frames a second of one clip, one entry a round."""
+    """Frames a second of one clip, one entry a round, and CPU seconds a frame of the server."""
 
     looks: list[float] = field(default_factory=list)
     motion: list[float] = field(default_factory=list)
+    looks_cpu: list[float] = field(default_factory=list)
+    motion_cpu: list[float] = field(default_factory=list)
     torch: list[float] = field(default_factory=list)
     openvino: list[float] = field(default_factory=list)
     stages: list[Stages] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
 
 
 def measure(
@@ -84,19 +85,21 @@ def measure(
     with ExitStack() as stack:
         torch = stack.enter_context(peers.follower(peers.checkpoint))
         openvino = stack.enter_context(peers.follower(peers.openvino))
-        _rate(server, video, clip.query | {"embedder": OSNET, "end": WARM_FRAMES})
+        _follow(server, video, clip.query | {"embedder": OSNET, "end": WARM_FRAMES})
         meter.video(video, STAGE_FRAMES)
         for peer in (torch, openvino):
             peer.rate(clip.path, WARM_FRAMES // 10, clip.classes)
         for _ in range(rounds):
             query = clip.query | {"end": frames}
             rates.torch.append(torch.rate(clip.path, frames, clip.classes))
-            used = server.cpu_seconds()
-            rates.looks.append(_rate(server, video, query | {"embedder": OSNET}))
-            rates.cpu.append((server.cpu_seconds() - used) / frames)
+            rate, cpu = _follow(server, video, query | {"embedder": OSNET})
+            rates.looks.append(rate)
+            rates.looks_cpu.append(cpu)
             rates.openvino.append(openvino.rate(clip.path, frames, clip.classes))
             rates.stages.append(meter.video(video, STAGE_FRAMES))
-            rates.motion.append(_rate(server, video, query | {"embedder": NO_LOOKS}))
+            rate, cpu = _follow(server, video, query | {"embedder": NO_LOOKS})
+            rates.motion.append(rate)
+            rates.motion_cpu.append(cpu)
     return rates
 
 
@@ -157,9 +160,11 @@ def first_frames(server: Process, clip: Clip, rounds: int) -> Row:
     return Row(what, "", middle, None, "ms", middle, FIRST_FRAME_MS, at_most=True, rounds=rounds)
 
 
-def _rate(server: Process, video: bytes, query: dict[str, str | int]) -> float:
+def _follow(server: Process, video: bytes, query: dict[str, str | int]) -> tuple[float, float]:
+    """Frames a second, and the server's CPU seconds a frame."""
+    used = server.cpu_seconds()
     answer = asyncio.run(follow(server.port, video, query))
-    return answer.frames / answer.seconds
+    return answer.frames / answer.seconds, (server.cpu_seconds() - used) / answer.frames
 
 
 async def _together(

@@ -80,7 +80,7 @@ class OpenVinoRuntime(PooledRuntime):
         threads = threads or cpu_count()
         slots = min(threads, MAX_SLOTS)
         self._path = path
-        self._split = split
+        self.split = split
         self._settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads}
         if precision != "auto":
             self._settings["INFERENCE_PRECISION_HINT"] = _supported(precision)
@@ -99,7 +99,7 @@ class OpenVinoRuntime(PooledRuntime):
         """The network's outputs for a batch, in arrays of their own."""
         with self._lock:
             requests = self._requests(batch.shape)
-            alone = self._in_flight == 0 and not self._split
+            alone = self._in_flight == 0 and not self.split
             request = requests.alone if alone else requests.shared.pop()
             self._in_flight += 1
         try:
@@ -113,7 +113,7 @@ class OpenVinoRuntime(PooledRuntime):
                 self._in_flight -= 1
                 if not alone:
                     requests.shared.append(request)
-        if requests is self._any and not self._split:
+        if requests is self._any and not self.split:
             self._count(batch, answer)
         return answer
 
@@ -160,12 +160,12 @@ class OpenVinoRuntime(PooledRuntime):
             network.reshape(shape)
         compiled = {
             streams: core.compile_model(network, "CPU", self._settings | {"NUM_STREAMS": streams})
-            for streams in ({slots} if self._split else {1, slots})
+            for streams in ({slots} if self.split else {1, slots})
         }
         shared = compiled[slots]
         chosen = shared.get_property("INFERENCE_PRECISION_HINT")
         return _Requests(
-            alone=None if self._split else compiled[1].create_infer_request(),
+            alone=None if self.split else compiled[1].create_infer_request(),
             shared=[shared.create_infer_request() for _ in range(slots)],
             precision=next(name for name, kind in _TYPES.items() if kind == chosen),
         )
