@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -90,13 +89,12 @@ def save_fcn(network: FcnNetwork | FcnSegmenter, spec: FcnSpec, path: Path) -> N
         name: (value.half() if value.ndim == 4 else value).contiguous()
         for name, value in network.state_dict().items()
     }
-    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
+    partial = path.with_name(f".{path.name}.partial")
     try:
         save_file(tensors, partial, metadata={_SPEC: json.dumps(asdict(spec))})
         os.replace(partial, path)
     finally:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def read_spec(path: Path) -> FcnSpec:
