@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from service.errors import ModelNotReady, QueueFull
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 TRIES = 20
 PAUSE_SECONDS = 0.5
 """Between tries: Serve needs a moment to learn that a replica is gone."""
+_GONE = (RayActorError, NodeDiedError, ObjectLostError, DeploymentUnavailableError)
 
 
 class Calls:
@@ -39,8 +40,17 @@ class Calls:
 
     def close(self) -> None:
         """Drop what is under way."""
+        self.start(_cancel_others()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def answer(call: Callable[[], Awaitable[T]]) -> T:
@@ -64,7 +74,7 @@ async def answer(call: Callable[[], Awaitable[T]]) -> T:
             raise QueueFull(
                 "the replicas have as much to do as they may; try again later"
             ) from error
-        except (RayActorError, DeploymentUnavailableError):
+        except _GONE:
             log.warning("a replica is gone; its work goes to another one", exc_info=True)
             await asyncio.sleep(PAUSE_SECONDS)
     raise ModelNotReady("no replica answers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Mapping
@@ -18,6 +19,7 @@ from service.inference.fair_queue import Inference
 from service.inference.flight import State, fail, settle
 from service.inference.model_thread import STAGES
 from service.settings import Settings
+from service.tracks.session import RETRY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,14 @@ class RemoteQueue:
             )
             return response
 
-        return await answer(send)
+        while True:
+            try:
+                return await answer(send)
+            except QueueFull:
+                if session is None:
+                    raise
+                # No frame of a video is lost: its session waits, and so does its upload.
+                await asyncio.sleep(RETRY_SECONDS)
 
     def _described(self, about: Future[About]) -> None:
         error = about.exception()

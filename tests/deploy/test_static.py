@@ -79,7 +79,6 @@ def test_the_pods_of_a_cluster_keep_to_the_schemas_of_kubernetes(tmp_path: Path)
         check(BIN / "kubernetes-validate", "--strict", path)
 
 
-@pytest.mark.filterwarnings("default")  # Ray declares its own settings in an old way
 def test_the_configurations_of_serve_are_ones_that_it_and_we_take() -> None:
     pytest.importorskip("ray", reason="no Ray here: pip install 'trackline[ray]'")
     from ray.serve.schema import ServeDeploySchema
