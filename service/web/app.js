@@ -46,7 +46,7 @@ function complaint(error) {
 }
 
 function summary(end) {
-  const rate = end.fps ? `, ${end.fps.toFixed(0)} frames a second` : "";
+  const rate = end.fps ? `, ${end.fps.toFixed(0)} frames/s` : "";
   return `${counted(end.frames, "frame")}, ${counted(end.tracks, "track")}${rate}.`;
 }
 

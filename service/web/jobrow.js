@@ -21,7 +21,7 @@ function stem(name) {
 
 function progressOf({ status, frames_done: done, frames_total: total, fps }) {
   if (status === "queued") return "waits for its turn";
-  const rate = status === "running" && fps ? `, ${fps.toFixed(0)} frames a second` : "";
+  const rate = status === "running" && fps ? `, ${fps.toFixed(0)} frames/s` : "";
   const left = status === "running" && fps && total ? `, ${duration((total - done) / fps)} left` : "";
   return `${total && status === "running" ? `${done} of ${total}` : counted(done, "frame")}${rate}${left}`;
 }

@@ -21,7 +21,7 @@ export class Player {
     for (const type of ["play", "pause"]) video.addEventListener(type, shown);
     video.addEventListener("seeked", () => this.recording && this.#at(video.currentTime));
     // The last frames may not have been told of: going to the last one is.
-    video.addEventListener("ended", () => this.recording && this.seek(this.recording.known));
+    video.addEventListener("ended", () => video.ended && this.seek(this.recording.known));
     this.#listen();
   }
 

@@ -44,7 +44,7 @@ def test_what_the_camera_sees_is_followed_until_it_is_stopped(
         page.get_by_role("button", name="Line", exact=True).press("Enter")
         sync_api.expect(page.locator(".region")).to_have_count(1)
         page.keyboard.press("Escape")
-        expect_said(page, "frames a second")
+        expect_said(page, "frames/s")
         until(lambda: app.state.sessions.count == 0)
 
 
