@@ -173,6 +173,7 @@ def test_soft_nms_lowers_scores_as_in_the_paper() -> None:
     assert rows.tolist() == [0, 2, 1]
     np.testing.assert_allclose(gaussian, np.asarray([0.9, 0.5, 0.8 * math.exp(-0.25 / 0.5)]))
     assert soft_nms(boxes, scores, score_threshold=0.6)[0].tolist() == [0]
+    assert soft_nms(boxes, scores, score_threshold=0.5)[0].tolist() == [0, 2], "0.5 is not below"
 
 
 @given(drawn=scored_boxes(), method=st.sampled_from(["linear", "gaussian"]))
