@@ -16,6 +16,7 @@ compares. By name:
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +27,9 @@ from models.errors import UnknownName, WeightsUnavailable
 from models.types import Image
 
 EMBEDDERS = ("osnet-x0.25", "mobilenet", "colour")
+
+FOR_PEOPLE = frozenset({"osnet-x0.25"})
+"""Embedders that were trained on people alone and say little of anything else."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +63,11 @@ class Embedder(Protocol):
 
     def close(self) -> None:
         """Give back what it holds."""
+
+
+def suits(name: str, classes: Iterable[str] | None) -> bool:
+    """Whether an embedder was made for objects of one of these classes; None are all classes."""
+    return name not in FOR_PEOPLE or classes is None or "person" in classes
 
 
 def load_embedder(

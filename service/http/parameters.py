@@ -47,6 +47,11 @@ class DetectQuery(BaseModel):
         description="Side of the network's input in pixels; the model's own where it is left out.",
     )
 
+    @property
+    def wanted_classes(self) -> list[str] | None:
+        """Names or ids of the classes, as they were given; None for all."""
+        return [part for part in (self.classes or "").split(",") if part.strip()] or None
+
     def options(self, detector: Described, settings: Settings) -> DetectOptions:
         """The options for a detector.
 
@@ -61,12 +66,11 @@ class DetectQuery(BaseModel):
         ):
             if value > most:
                 raise InvalidInput(f"{name}: at most {most} is taken here, got {value}")
-        wanted = [part for part in (self.classes or "").split(",") if part.strip()]
         return detect_options(
             detector.names,
             conf=self.conf,
             iou=self.iou,
-            classes=wanted or None,
+            classes=self.wanted_classes,
             max_det=self.max_det,
             agnostic=self.agnostic,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from models import load_detector, load_embedder
 from models.detector import detect_options
-from models.embedder import Embedder
+from models.embedder import Embedder, suits
 from service.counting.query import Counting
 from service.decoding.decoders import Decoders
 from service.decoding.video_file import open_video
@@ -22,7 +22,7 @@ from service.settings import Settings
 from service.tracks import lines
 from service.tracks.formats import Message, Watch
 from service.tracks.messages import Messages
-from service.tracks.query import NO_EMBEDDER, WITHOUT_APPEARANCE
+from service.tracks.query import NO_EMBEDDER, WITHOUT_APPEARANCE, wanted_names
 from service.tracks.refining import refined
 from service.tracks.session import Session, SessionOptions
 from tracker.presets import make_tracker
@@ -47,7 +47,8 @@ class Request:
     tracker : str
         One of `tracker.presets.PRESETS`.
     embedder : str or None
-        Name of an embedder, ``auto``, or ``none``; None for ``auto`` where the tracker asks for it.
+        Name of an embedder, ``auto``, or ``none``; None for ``auto`` where the tracker asks for it
+        and it suits the classes.
     delay : int
         Frames by which the answers are held back to be smoothed; not where they are refined.
     refine : bool
@@ -90,36 +91,37 @@ def follow(
     """
     counting = Counting.parse(request.lines, request.zones)
     tracker = make_tracker(request.tracker, delay=request.delay)
-    embedder = _embedder(request)
-    looks = NO_EMBEDDER if embedder is None else embedder.name
     model = request.model or DEFAULT_MODEL
     batcher = Batcher(model, lambda: load_detector(model), Settings(models=(model,)))
     with ExitStack() as stack:
         stack.enter_context(closing(batcher))
         video = stack.enter_context(open_video(request.video, decoders))
+        batcher.loaded.result()
+        names = batcher.detector.names
+        options = SessionOptions(detect_options(names, conf=request.conf, classes=request.classes))
+        embedder = _embedder(request, names)
+        looks = NO_EMBEDDER if embedder is None else embedder.name
         log = None
         if request.refine:
             folder = JobFolder(Path(stack.enter_context(TemporaryDirectory())))
             dim = 0 if embedder is None else embedder.dim
             log = stack.enter_context(DetectionLog(tracker, folder, dim))
-        batcher.loaded.result()
-        options = SessionOptions(
-            detect_options(batcher.detector.names, conf=request.conf, classes=request.classes)
-        )
         session = Session("file", video, batcher, log or tracker, embedder, options)
         stack.enter_context(closing(session))
-        names = lines.Names("file", model, request.tracker, looks)
-        messages = Messages(names, counting, time.monotonic())
+        header = lines.Names("file", model, request.tracker, looks)
+        messages = Messages(header, counting, time.monotonic())
         said = watch(map(messages.of, session.run()))
         yield said if log is None else _refined(said, log, folder, counting)
 
 
-def _embedder(request: Request) -> Embedder | None:
-    """The one that a server would take."""
-    wanted = request.embedder
-    if wanted is None and request.tracker in WITHOUT_APPEARANCE:
-        wanted = NO_EMBEDDER
-    return None if wanted == NO_EMBEDDER else load_embedder(wanted or "auto")
+def _embedder(request: Request, names: Mapping[int, str]) -> Embedder | None:
+    """The one that a server would take, for a detector that knows these classes."""
+    if request.embedder is not None:
+        return None if request.embedder == NO_EMBEDDER else load_embedder(request.embedder)
+    if request.tracker in WITHOUT_APPEARANCE:
+        return None
+    embedder = load_embedder()
+    return embedder if suits(embedder.name, wanted_names(request.classes, names)) else None
 
 
 def _refined(

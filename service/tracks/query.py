@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
+from models.embedder import suits
+from models.types import class_ids
 from service.counting.counts import Anchor
 from service.counting.query import (
     LINE_EXAMPLE,
@@ -49,7 +52,8 @@ class FollowQuery(DetectQuery):
     embedder: str | None = Field(
         default=None,
         max_length=64,
-        description="Tells objects apart by their looks; `none` goes by motion alone.",
+        description="Tells objects apart by their looks; `none` goes by motion alone, and so does "
+        "the default where no people are followed and it knows people alone.",
         examples=["osnet-x0.25"],
     )
     delay: int = Field(
@@ -127,11 +131,22 @@ class FollowQuery(DetectQuery):
         )
 
     def load_embedder(self, models: Models) -> Embedder | None:
-        """The embedder that is wanted, if any; may take seconds."""
-        wanted = self.embedder
-        if wanted is None and self.tracker in WITHOUT_APPEARANCE:
-            wanted = NO_EMBEDDER
-        return None if wanted == NO_EMBEDDER else models.embedder(wanted)
+        """The embedder that is wanted, if any; may take seconds.
+
+        One that was not named has to suit the classes that are followed.
+        """
+        if self.embedder is not None:
+            return None if self.embedder == NO_EMBEDDER else models.embedder(self.embedder)
+        if self.tracker in WITHOUT_APPEARANCE:
+            return None
+        embedder = models.embedder()
+        names = models.batcher(self.model).detector.names
+        return embedder if suits(embedder.name, wanted_names(self.wanted_classes, names)) else None
+
+
+def wanted_names(classes: Sequence[str] | None, names: Mapping[int, str]) -> set[str] | None:
+    """Names of the classes of a detector that are given by name or id; None for all."""
+    return None if classes is None else {names[one] for one in class_ids(classes, names)}
 
 
 class TrackQuery(FollowQuery):

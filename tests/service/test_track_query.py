@@ -1,0 +1,55 @@
+"""Which embedder a request gets."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from models.embedder import suits
+from service.tracks.query import FollowQuery
+
+NAMES = {0: "person", 2: "car", 7: "truck"}
+
+
+def chosen(default: str, **given: Any) -> str | None:
+    """Name of the embedder of a request to a server with that default."""
+    detector = SimpleNamespace(detector=SimpleNamespace(names=NAMES))
+    models: Any = SimpleNamespace(
+        embedder=lambda name=None: SimpleNamespace(name=name or default),
+        batcher=lambda name: detector,
+    )
+    loaded = FollowQuery(**given).load_embedder(models)
+    return None if loaded is None else loaded.name
+
+
+@pytest.mark.parametrize(
+    ("classes", "wanted"),
+    [
+        (None, "osnet-x0.25"),
+        ("person", "osnet-x0.25"),
+        ("car, person", "osnet-x0.25"),
+        ("0", "osnet-x0.25"),
+        ("car,truck", None),
+        ("2,7", None),
+    ],
+)
+def test_what_knows_people_alone_is_not_asked_about_cars(
+    classes: str | None, wanted: str | None
+) -> None:
+    assert chosen("osnet-x0.25", classes=classes) == wanted
+
+
+def test_what_knows_objects_of_any_kind_is_asked_about_cars_too() -> None:
+    assert chosen("colour", classes="car") == "colour"
+    assert suits("mobilenet", {"car"})
+
+
+def test_an_embedder_that_is_named_is_taken_whatever_the_classes() -> None:
+    assert chosen("colour", classes="car", embedder="osnet-x0.25") == "osnet-x0.25"
+
+
+def test_none_and_trackers_that_never_ask_get_none() -> None:
+    assert chosen("colour", embedder="none") is None
+    assert chosen("colour", tracker="bytetrack") is None
