@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ class Results:
         def make() -> Path:
             source = self._refined(record, folder) if refined else folder.lines
             name = f"{base}.{kind}"
-            return _made(folder, name, lambda draft: _write(_messages(source), kind, draft))
+            return _made(folder, name, lambda draft: _write(_Lines(source), kind, draft))
 
         return await self._make(store, record, folder, make)
 
@@ -110,7 +111,7 @@ class Results:
         return await asyncio.wrap_future(self._maker.submit(work))
 
     def _annotate(self, folder: JobFolder, draft: Path) -> None:
-        frames = (line for line in _messages(folder.lines) if line["type"] == "frame")
+        frames = (line for line in _Lines(folder.lines) if line["type"] == "frame")
         drawn = 0
         for _ in annotate_video(folder.video, frames, draft, self._decoders):
             if self._stopping.is_set():
@@ -141,9 +142,15 @@ def _made(folder: JobFolder, name: str, make: Callable[[Path], None]) -> Path:
     return path
 
 
-def _messages(path: Path) -> Iterator[Message]:
-    with path.open("rb") as file:
-        yield from map(orjson.loads, file)
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The messages in a file, read anew each time that they are gone through."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[Message]:
+        with self.path.open("rb") as file:
+            yield from map(orjson.loads, file)
 
 
 def _write(messages: Iterable[Message], kind: Kind, path: Path) -> None:
@@ -173,7 +180,7 @@ def _refined_messages(folder: JobFolder, query: TrackQuery) -> Iterator[Message]
     """The stream of a job with its tracks refined."""
     detections, looks = read_detections(folder)
     return refined(
-        list(_messages(folder.lines)),
+        _Lines(folder.lines),
         detections,
         looks,
         read_motion(folder),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from tracker.types import Float, Tracks
 
 
 def refined(
-    messages: Sequence[Message],
+    messages: Iterable[Message],
     detections: Rows,
     looks: NDArray[np.float32] | None,
     motion: Float,
@@ -31,8 +31,9 @@ def refined(
 
     Parameters
     ----------
-    messages : sequence of dict
-        Of the whole stream, without delay.
+    messages : iterable of dict
+        Of the whole stream, without delay. It is gone through more than once, so that not all of
+        a long video has to be held.
     detections : float64 [N, 10]
         Every detection, as MOT rows.
     looks : float32 [N, D] or None
@@ -46,10 +47,11 @@ def refined(
     reenter : bool
         Whether objects may come back after a long while.
     """
-    header, *frames, end = messages
-    names = {item["class"]: item["name"] for frame in frames for item in frame["objects"]}
+    header = next(iter(messages))
+    frames = (_tracks(frame) for frame in _frames(messages))
+    names = {item["class"]: item["name"] for one in _frames(messages) for item in one["objects"]}
     rows = refine(
-        to_rows((number, _tracks(frame)) for number, frame in enumerate(frames, start=1)),
+        to_rows(enumerate(frames, start=1)),
         detections=detections,
         detection_embeddings=looks,
         size=(header["width"], header["height"]),
@@ -58,12 +60,20 @@ def refined(
         reenter=reenter,
     )
     counter = counting.counter(header["width"], header["height"])
-    yield header
-    for frame, tracks in zip(frames, from_rows(rows, len(frames)), strict=True):
-        nothing = Detections.empty(names)
-        item = FrameTracks(frame["frame"], frame["time"], tracks, nothing)
-        yield counted_frame(item, counter)
-    yield end | {"tracks": len(np.unique(rows[:, 1]))} | counted(counter)
+    tracks = iter(from_rows(rows, len(motion)))
+    for message in messages:
+        if message["type"] == "frame":
+            now = next(tracks)
+            item = FrameTracks(message["frame"], message["time"], now, Detections.empty(names))
+            yield counted_frame(item, counter)
+        elif message["type"] == "end":
+            yield message | {"tracks": len(np.unique(rows[:, 1]))} | counted(counter)
+        else:
+            yield message
+
+
+def _frames(messages: Iterable[Message]) -> Iterator[Message]:
+    return (message for message in messages if message["type"] == "frame")
 
 
 def _tracks(frame: Message) -> Tracks:
