@@ -21,6 +21,7 @@ from ray.serve.config import AutoscalingConfig, HTTPOptions
 
 from service.cluster.deployments import NETWORKS, Detector, Embedder, Ingress, Segmenter
 from service.cluster.engine import COLOUR
+from service.http.server import address_of, listen
 from service.settings import Settings
 
 JOBS = "jobs"
@@ -115,17 +116,25 @@ def build_jobs(args: dict[str, Any]) -> Application:
 
 
 def serve_here(settings: Settings) -> None:
-    """Run a cluster of this machine alone until SIGTERM or SIGINT."""
+    """Run a cluster of this machine alone until SIGTERM or SIGINT.
+
+    Raises
+    ------
+    InvalidInput
+        The address cannot be listened at.
+    """
+    with listen(settings) as free:  # Serve would say nothing of an address that is taken
+        address, port = address_of(free), free.getsockname()[1]
     ray.init(include_dashboard=False, log_to_driver=False)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        serve.start(http_options=HTTPOptions(host=settings.host, port=settings.port))
+        serve.start(http_options=HTTPOptions(host=settings.host, port=port))
         args = {"settings": settings.model_dump(exclude_unset=True)}
         serve.run(build(args), name=NETWORKS, route_prefix="/")
         serve.run(build_jobs(args), name=JOBS, route_prefix=JOBS_PREFIX)
-        sys.stderr.write(f"trackline: listening on http://{settings.host}:{settings.port}\n")
+        sys.stderr.write(f"trackline: listening on {address}\n")
         sys.stderr.flush()
         stop.wait()
     finally:

@@ -39,6 +39,7 @@ class Benchmark(StrEnum):
     MEMORY = "memory", "tracker_memory"
     PEERS = "peers", "tracker_peers"
     SERVICE = "service", "service"
+    ENGINES = "engines", "engines"
 
 
 def register(app: typer.Typer) -> None:
