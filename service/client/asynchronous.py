@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar, Unpack
 import httpx
 
 from service.client import calls
-from service.client.body import AsyncSource, Body, Meter, Watch
+from service.client.body import AsyncSource, Body, Meter, OnProgress
 from service.client.calls import Call, Picture, Result
 from service.client.errors import ClientError
 from service.client.following import Following
@@ -99,7 +99,7 @@ class AsyncClient:
         self,
         video: AsyncSource,
         *,
-        progress: Watch | None = None,
+        progress: OnProgress | None = None,
         **parameters: Unpack[TrackParameters],
     ) -> AsyncTrackStream:
         """Follow the objects of a video; its frames come while it is still being sent.
@@ -117,7 +117,7 @@ class AsyncClient:
         self,
         video: AsyncSource,
         *,
-        progress: Watch | None = None,
+        progress: OnProgress | None = None,
         **parameters: Unpack[TrackParameters],
     ) -> QueuedJob:
         """Send a video that is followed in the background; takes what `track` takes."""
@@ -139,7 +139,7 @@ class AsyncClient:
         return now
 
     def tracks(
-        self, job: QueuedJob | str, from_frame: int = 0, *, progress: Watch | None = None
+        self, job: QueuedJob | str, from_frame: int = 0, *, progress: OnProgress | None = None
     ) -> AsyncTrackStream:
         """The tracks of a job: those that are there, then those that come."""
         return self._follow(calls.tracks(job, from_frame), Meter(progress))

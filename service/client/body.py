@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from models.errors import InvalidInput
 
@@ -41,18 +41,15 @@ class Progress:
     total: int | None
 
 
-class Watch(Protocol):
-    """Told of every piece that is sent and of every frame that comes; never twice at once."""
-
-    def __call__(self, progress: Progress, /) -> object:
-        """Take note."""
+OnProgress: TypeAlias = Callable[[Progress], object]
+"""Told of every piece that is sent and of every frame that comes; never twice at once."""
 
 
 @dataclass(slots=True)
 class Meter:
     """Counts what goes out and what comes in, which may be in two threads."""
 
-    watch: Watch | None = None
+    on_progress: OnProgress | None = None
     size: int | None = None
     total: int | None = None
     _sent: int = 0
@@ -76,8 +73,8 @@ class Meter:
             self._tell()
 
     def _tell(self) -> None:
-        if self.watch is not None:
-            self.watch(Progress(self._sent, self.size, self._frames, self.total))
+        if self.on_progress is not None:
+            self.on_progress(Progress(self._sent, self.size, self._frames, self.total))
 
 
 class Body:

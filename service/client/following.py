@@ -59,6 +59,7 @@ class Following:
         self._meter = meter
         self._resumes = resumes
         self._pauses = Pauses(retries)
+        self._opened = False
         self._next_frame = 0
         self._rest = b""
         self._given, self._seen = _Frames(), _Frames()
@@ -70,12 +71,17 @@ class Following:
 
     def call(self) -> Call[bytes]:
         """What to ask for on the next connection."""
+        self._opened = False
         self._rest = b""
         self._seen = _Frames()
         if self.replays or not self._given.count:
             return self._call
         parameters = {**self._call.parameters, "from_frame": self._next_frame}
         return Call("GET", self._call.path, bytes, parameters)
+
+    def opened(self) -> None:
+        """The server has begun to answer."""
+        self._opened = True
 
     def take(self, data: bytes) -> Iterator[Given]:
         """The lines that are complete with these bytes, without those that were given before.
@@ -112,7 +118,9 @@ class Following:
 
     def pause(self, error: ClientError) -> float:
         """Seconds to wait before the next connection; raises the error where there is none."""
-        if isinstance(error, AnswerTimeout) and not self.replays:
+        if isinstance(error, AnswerTimeout):
+            if self.replays or not self._opened:
+                raise error
             return 0.0  # a job may wait for as long as it likes
         if self.header is None:
             if not worth_another(error, self._call):
@@ -133,6 +141,8 @@ class Following:
         """Note a line; whether it was not given before."""
         if isinstance(line, Header):
             return self._begin(line)
+        if self.header is None:
+            raise StreamFailed(f"a header was expected first, got {text[:60]!r}", "no_header", 0)
         if isinstance(line, End):
             if self.replays and self._seen.count < self._given.count:
                 raise self._changed()

@@ -92,6 +92,7 @@ class TrackStream:
         while following.end is None:
             try:
                 with self._open(following.call()) as response:
+                    following.opened()
                     for data in response.iter_raw():
                         yield from following.take(data)
                     following.closed()
@@ -171,6 +172,7 @@ class AsyncTrackStream:
         while following.end is None:
             try:
                 async with self._open(following.call()) as response:
+                    following.opened()
                     async for data in response.aiter_raw():
                         for given in following.take(data):
                             yield given

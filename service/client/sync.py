@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar, Unpack
 import httpx
 
 from service.client import calls
-from service.client.body import Body, Meter, Source, Watch
+from service.client.body import Body, Meter, OnProgress, Source
 from service.client.calls import Call, Picture, Result
 from service.client.errors import ClientError
 from service.client.following import Following
@@ -105,7 +105,11 @@ class Client:
         return self._run(calls.segment(picture, model))
 
     def track(
-        self, video: Source, *, progress: Watch | None = None, **parameters: Unpack[TrackParameters]
+        self,
+        video: Source,
+        *,
+        progress: OnProgress | None = None,
+        **parameters: Unpack[TrackParameters],
     ) -> TrackStream:
         """Follow the objects of a video; its frames come while it is still being sent.
 
@@ -134,7 +138,11 @@ class Client:
         return Live(self._options, parameters)
 
     def submit(
-        self, video: Source, *, progress: Watch | None = None, **parameters: Unpack[TrackParameters]
+        self,
+        video: Source,
+        *,
+        progress: OnProgress | None = None,
+        **parameters: Unpack[TrackParameters],
     ) -> QueuedJob:
         """Send a video that is followed in the background; takes what `track` takes."""
         return self._run(calls.submit(Body(video, Meter(progress)), parameters))
@@ -163,7 +171,7 @@ class Client:
         return now
 
     def tracks(
-        self, job: QueuedJob | str, from_frame: int = 0, *, progress: Watch | None = None
+        self, job: QueuedJob | str, from_frame: int = 0, *, progress: OnProgress | None = None
     ) -> TrackStream:
         """The tracks of a job: those that are there, then those that come."""
         return self._follow(calls.tracks(job, from_frame), Meter(progress))

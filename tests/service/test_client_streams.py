@@ -249,6 +249,15 @@ def test_what_is_no_line_of_tracks_is_an_error(kind: type[Client], text: bytes) 
         client.track(b"bytes")
 
 
+def test_a_stream_without_a_header_is_an_error(kind: type[Client]) -> None:
+    with (
+        answering(HEAD + frame(0, 1) + END) as address,
+        calling(kind, address) as client,
+        pytest.raises(StreamFailed, match="a header was expected"),
+    ):
+        client.track(b"bytes")
+
+
 def test_fields_that_a_newer_server_adds_do_no_harm(kind: type[Client]) -> None:
     newer = HEADER.replace(b"{", b'{"new":1,', 1) + frame(0, 1).replace(b"{", b'{"new":[],', 1)
     with answering(HEAD + newer + END) as address, calling(kind, address) as client:
