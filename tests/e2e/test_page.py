@@ -17,6 +17,9 @@ from tests.service.serving import serving
 
 pytestmark = pytest.mark.browser
 
+UNEVEN = [40 * number + 2 * number**2 for number in range(30)]
+"""Milliseconds of the frames of a clip that gets slower and slower."""
+
 # Where the red rectangle is in the frame of the video that is on the screen, and where the left
 # edge of what is drawn beside it is: in rows 30 to 50 there is nothing else.
 RED_AND_BOX = """() => {
@@ -87,8 +90,13 @@ def test_a_videos_tracks_are_listed_drawn_and_laid_out_in_time(
     assert painted(page) > 500
 
 
-def test_what_is_drawn_is_in_step_with_the_video(page: sync_api.Page, moving: Path) -> None:
-    follow(page, moving)
+@pytest.mark.parametrize("times", [None, UNEVEN], ids=["even", "uneven"])
+def test_what_is_drawn_is_in_step_with_the_video(
+    page: sync_api.Page, tmp_path: Path, times: list[int] | None
+) -> None:
+    path = tmp_path / "moving.mp4"
+    path.write_bytes(clip("mp4", 30, times=times))
+    follow(page, path)
     page.keyboard.press("Home")
     for number in range(1, 12):
         page.keyboard.press("ArrowRight")
