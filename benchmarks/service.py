@@ -56,7 +56,7 @@ def main(arguments: list[str]) -> None:
 def measure(mot_dir: Path | None, rounds: int, frames: int, long_frames: int) -> dict[str, Any]:
     """All rows and figures, as they are written to the file."""
     rows: list[Row] = []
-    figures: dict[str, Any] = {"machine": machine(), "videos": {}, "growth": {}}
+    figures: dict[str, Any] = {"machine": machine(), "rounds": rounds, "videos": {}, "growth": {}}
     clips = service_videos.clips(mot_dir)
     video = catalog.fetch("sample-car-video").read_bytes()
     # At once those of a fresh server: what it does in the background at its start is over soon.
@@ -79,7 +79,7 @@ def measure(mot_dir: Path | None, rounds: int, frames: int, long_frames: int) ->
             rows += [service_videos.first_frames(server, clip, 3 * rounds) for clip in clips]
         with said("several videos at once"):
             together, figures["growth"]["videos"] = service_videos.several(
-                server, clips[0], 4 * frames, rounds
+                server, clips[0], 2 * frames, rounds
             )
             rows += together
         with said("pictures of several sizes"):
