@@ -249,7 +249,7 @@ def test_what_cannot_be_suppressed_is_refused(arguments: tuple[Any, ...], messag
 def test_options_out_of_range_are_refused() -> None:
     with pytest.raises(InvalidInput, match=r"classes: expected shape \[2\]"):
         batched_nms(BOX, SCORE, SCORE[:1], 0.5)
-    with pytest.raises(InvalidInput, match="^threshold: a number from 0 to 1 expected, got 2"):
+    with pytest.raises(InvalidInput, match=r"^threshold: a number from 0 to 1 expected, got 2"):
         diou_nms(BOX, SCORE, 2)
     with pytest.raises(InvalidInput, match="'hard'"):
         soft_nms(BOX, SCORE, method="hard")  # type: ignore[arg-type]
