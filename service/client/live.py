@@ -49,7 +49,7 @@ class Live:
         pauses = Pauses(options.retries)
         while True:
             try:
-                with opening():
+                with opening(options):
                     socket: ClientConnection = connect(**connection(options))
                     return self._closing.enter_context(socket)
             except ClientError as error:

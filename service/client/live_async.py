@@ -40,7 +40,7 @@ class AsyncLive:
         pauses = Pauses(self._options.retries)
         while True:
             try:
-                with opening():
+                with opening(self._options):
                     self._socket = await connect(**connection(self._options))
                 break
             except ClientError as error:

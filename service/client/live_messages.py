@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+import httpx
 import numpy as np
 import orjson
 from numpy.typing import NDArray
@@ -15,12 +16,11 @@ from service.client.calls import Call, pixels
 from service.client.errors import (
     AnswerTimeout,
     ConnectionLost,
-    ServerUnreachable,
     StreamCut,
     StreamFailed,
     refusal,
 )
-from service.client.options import CONNECT_SECONDS, Options
+from service.client.options import CONNECT_SECONDS, Options, unreachable
 from service.schemas import LINE, End, Error, Frame, Header
 
 Image: TypeAlias = bytes | NDArray[np.uint8]
@@ -107,7 +107,7 @@ def connection(options: Options) -> dict[str, Any]:
 
 
 @contextmanager
-def opening() -> Iterator[None]:
+def opening(options: Options) -> Iterator[None]:
     """Raise what fails before there is a connection as errors of the client."""
     try:
         yield
@@ -118,4 +118,4 @@ def opening() -> Iterator[None]:
     except InvalidHandshake as error:
         raise ConnectionLost(f"the server does not take live frames: {error}") from error
     except (OSError, TimeoutError) as error:
-        raise ServerUnreachable(f"no connection to the server: {error}") from error
+        raise unreachable(httpx.URL(options.base_url), error) from error

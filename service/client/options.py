@@ -83,13 +83,19 @@ class Options:
         return self.base_url.replace("http", "ws", 1).rstrip("/") + "/v1/live"
 
 
+def unreachable(url: httpx.URL, error: Exception) -> ServerUnreachable:
+    """What is raised where no connection could be made."""
+    place = f"{url.scheme}://{url.netloc.decode()}"
+    return ServerUnreachable(f"no connection to {place}: {error}; is a server running there?")
+
+
 @contextmanager
 def speaking() -> Iterator[None]:
     """Raise what fails between client and server as errors of the client."""
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        raise ServerUnreachable(f"no connection to the server: {error}") from error
+        raise unreachable(error.request.url, error) from error
     except httpx.TimeoutException as error:
         raise AnswerTimeout(
             f"the server does not answer: {str(error) or 'nothing came'}"

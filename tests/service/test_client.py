@@ -171,8 +171,11 @@ def nobody() -> Iterator[socket.socket]:
 def test_no_server_is_not_ready(kind: type[Client], nobody: socket.socket) -> None:
     with calling(kind, f"http://127.0.0.1:{nobody.getsockname()[1]}", **NOW) as client:
         assert not client.ready()
-        with pytest.raises(ServerUnreachable):
-            client.models()
+        for call in (client.models, lambda: client.track(b"a video")):
+            with pytest.raises(
+                ServerUnreachable, match=r"no connection to http://127\.0\.0\.1:\d+: "
+            ):
+                call()
 
 
 def test_a_server_that_is_about_to_start_is_waited_for(
