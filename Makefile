@@ -18,7 +18,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 HEADLESS = $(PIP_INSTALL) --no-deps --force-reinstall \
 	opencv-python-headless==$$(sed -n 's/^opencv-python==//p' constraints.txt)
 
-.PHONY: help setup demo serve test test-deploy test-ray check lint types openapi schemathesis format bench bench-peers train-fcn clean
+.PHONY: help setup demo serve test test-deploy test-ray check lint types openapi schemathesis foreign-clients format bench bench-peers train-fcn clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -75,6 +75,16 @@ types: .venv/.dev
 schemathesis: .venv/.dev ## try the API with many more requests than the tests do
 	SCHEMATHESIS_EXAMPLES=100 $(BIN)/python -m pytest tests/service/test_schemathesis.py
 
+# Their pins contradict those of Trackline.
+.venv-clients/.installed:
+	$(PYTHON) -m venv .venv-clients
+	.venv-clients/bin/pip install --quiet --disable-pip-version-check \
+		'tritonclient[http]==2.73.0' deepstack-python==0.9 pillow requests
+	@touch $@
+
+foreign-clients: .venv/.dev .venv-clients/.installed ## try clients of KServe and DeepStack, in an environment of their own
+	$(BIN)/python -m pytest tests/service/test_foreign_clients.py
+
 openapi: .venv/.base ## write docs/openapi.json anew
 	$(BIN)/trackline openapi -o docs/openapi.json
 
@@ -108,4 +118,4 @@ format: .venv/.dev ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environments and what was written
-	rm -rf .venv .venv-peers .venv-service-peers out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-clients .venv-peers .venv-service-peers out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -136,9 +136,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _add_routes(app: FastAPI) -> None:
-    pictures = (detect.router, segment.router, deepstack.router)
-    for router in (*pictures, models.router, info.router, health.metadata):
+    locked = (detect.router, segment.router, models.router, info.router, health.metadata)
+    for router in locked:
         app.include_router(router, dependencies=[Depends(require_key)])
+    app.include_router(deepstack.router)
     app.include_router(track.router)
     app.include_router(videos.router)
     app.include_router(live.router)
@@ -166,11 +167,16 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 async def _on_our_error(request: Request, error: Exception) -> Response:
     if kind_of(error).told:
         log.error("a request was refused", exc_info=error)
-    if request.url.path.startswith("/v1/vision/"):
-        # DeepStack's clients look for these two.
-        extensions = {"success": False, "error": public_detail(error)}
-        return refusal_for(request.scope, error, extensions)
-    return refusal_for(request.scope, error)
+    return refusal_for(request.scope, error, _foreign_members(request.url.path, error))
+
+
+def _foreign_members(path: str, error: Exception) -> dict[str, Any]:
+    """What the clients of other protocols look for in a refusal."""
+    if path.startswith("/v1/vision/"):  # DeepStack
+        return {"success": False, "error": public_detail(error)}
+    if path.startswith("/v2"):  # Open Inference Protocol
+        return {"error": public_detail(error)}
+    return {}
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

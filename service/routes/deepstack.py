@@ -8,12 +8,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from models.errors import InvalidInput
+from service.http.auth import caller_of, require_key, sent_key
 from service.http.limits import while_connected
 from service.http.openapi import BINARY, answer
 from service.http.parameters import DetectQuery
 from service.http.refusals import refusals
 from service.http.responses import Json
-from service.pictures.detection import Finder, read_form
+from service.pictures.detection import MULTIPART, Finder, read_form
 from service.schemas import DeepStackAnswer
 
 router = APIRouter(tags=["pictures"])
@@ -35,6 +36,11 @@ _FORM: dict[str, Any] = {
                             "maximum": 1,
                             "default": DEFAULT_CONFIDENCE,
                             "description": "Least confidence of an object.",
+                        },
+                        "api_key": {
+                            "type": "string",
+                            "description": "A key, where the server has keys and none is in the "
+                            "header.",
                         },
                     },
                 }
@@ -59,7 +65,12 @@ async def detection(request: Request) -> Json:
     began = time.perf_counter()
     state = request.app.state
     with state.admission.enter():
+        # DeepStack's clients have their key in the form; without one there is nothing to read.
+        content_type = request.headers.get("content-type", "")
+        if sent_key(request) or not content_type.startswith(MULTIPART):
+            await require_key(request)
         pictures, fields = await read_form(request, state.settings)
+        caller_of(sent_key(request) or fields.get("api_key", ""), state.settings)
         conf = _confidence(fields.get("min_confidence"))
         finder = Finder(request, DetectQuery(conf=conf))
         (found,) = await while_connected(request, finder.find(pictures[:1]))

@@ -96,4 +96,4 @@ async def model_ready(request: Request, name: ModelName) -> Response:
 
 
 def _unready(request: Request, code: str, detail: str) -> Response:
-    return refusal(request.scope, 503, code, detail, extensions={"ready": False})
+    return refusal(request.scope, 503, code, detail, extensions={"ready": False, "error": detail})

@@ -48,6 +48,16 @@ def test_bodies_of_strangers_are_not_looked_at(locked: httpx.Client) -> None:
     assert_problem(locked.post("/v1/track", content=b"text"), 401, "key-missing")
 
 
+@pytest.mark.parametrize("key", ["", "wrong", KEY[:-1]])
+def test_deepstacks_clients_may_send_their_key_in_the_form(locked: httpx.Client, key: str) -> None:
+    files, path = {"image": ("a.jpg", jpeg())}, "/v1/vision/detection"
+    assert locked.post(path, files=files, data={"api_key": KEY}).is_success
+    assert locked.post(path, files=files, headers=bearer(KEY)).is_success
+    assert_problem(locked.post(path, files=files, data={"api_key": key}), 401, "key-missing")
+    wrong = locked.post(path, files=files, data={"api_key": KEY}, headers=bearer("wrong"))
+    assert_problem(wrong, 401, "key-missing")
+
+
 @pytest.mark.parametrize(
     "headers", [bearer(KEY), bearer(OTHER_KEY), bearer(ADMIN), {"X-API-Key": KEY}]
 )

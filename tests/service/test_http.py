@@ -236,7 +236,8 @@ def test_the_health_routes_of_the_open_inference_protocol(client: httpx.Client) 
     assert client.get("/v2/models/fake/ready").json() == {"name": "fake", "ready": True}
     unloaded = assert_problem(client.get("/v2/models/yolo11n/ready"), 503, "model-not-ready")
     assert unloaded["ready"] is False
-    assert_problem(client.get("/v2/models/nope/ready"), 404, "unknown-model")
+    unknown = assert_problem(client.get("/v2/models/nope/ready"), 404, "unknown-model")
+    assert unknown["error"] == unknown["detail"]
 
 
 def test_the_catalogue_says_what_is_loaded(client: httpx.Client) -> None:
