@@ -19,6 +19,7 @@ from service.client import Client, KeyRefused
 from tests.service.clips import clip, picture
 from tests.service.serving import serving
 from tests.service.test_cli_files import trackline
+from tests.service.test_detect_real import wait_ready
 from tests.service.test_track_counts import ROOM, UPRIGHT
 
 KEY = "a-key-of-enough-letters"
@@ -153,8 +154,9 @@ def motorway(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.weights
 def test_the_motorway_by_a_real_network(motorway: Path, tmp_path: Path) -> None:
-    with serving(load_detector, models="yolo26n", embedder="auto", jobs_dir=tmp_path) as (url, _):
-        for more in ((), ("--refine",)):
+    real = {"models": "yolo26n", "embedder": "auto", "jobs_dir": tmp_path}
+    with serving(load_detector, wait_ready, **real) as (url, _):
+        for more in ((), ("--refine",), ("--classes", "car,truck")):
             lines = comparable(run("track", motorway, "--server", url, *more))
             assert lines == comparable(run("track", motorway, *more))
             assert lines[-1]["frames"] == MOTORWAY_FRAMES
