@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from tracker.types import Integer, Mask
 
 BLOCK = 1 << 14
 """Numbers in a temporary array, 128 KiB: a larger one is mapped into fresh pages every time."""
 
 
-def row_blocks(rows: int, width: int) -> Iterator[slice]:
+def row_blocks(rows: int, width: int) -> list[slice]:
     """Slices that cover all rows; ``width`` numbers a row go into the largest temporary."""
+    if rows * width <= BLOCK:
+        return [slice(rows)]
     step = max(1, BLOCK // max(1, width))
-    for start in range(0, rows, step):
-        yield slice(start, start + step)
+    return [slice(start, start + step) for start in range(0, rows, step)]
 
 
 def pairs_in(table: Mask) -> tuple[Integer, Integer]:

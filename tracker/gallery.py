@@ -31,7 +31,7 @@ def cosine_distances(a: Embeddings, b: Embeddings, rows: Integer, columns: Integ
         likeness = (a @ b.T)[rows, columns]
     else:
         likeness = np.vecdot(a.take(rows, 0), b.take(columns, 0))
-    distance: Float = 1.0 - likeness.astype(np.float64)
+    distance: Float = np.subtract(1.0, likeness, dtype=np.float64)
     return distance
 
 

@@ -113,7 +113,8 @@ class BoxFilter:
         """States of all tracks ``dt`` frames later; the process noise grows with ``dt``."""
         ahead: Float = _transition(dt).dot(state.reshape(5, -1)).reshape(state.shape)
         noise = self._noise(state[VALUE], self._process)
-        noise *= dt
+        if dt != 1.0:
+            noise *= dt
         spread = ahead[VARIANCE::2]
         spread += noise
         return ahead

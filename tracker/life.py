@@ -14,7 +14,7 @@ def confirmed_now(tracks: Table, settings: Settings) -> Mask:
     return enough
 
 
-def outside(boxes: Float, size: Float) -> Mask:
+def outside(boxes: Float, size: tuple[float, float]) -> Mask:
     """Boxes that cross the left or right edge, or whose centre is above or below the image.
 
     People leave sideways in full height, and walk on the lower edge while they near the camera.
@@ -23,11 +23,11 @@ def outside(boxes: Float, size: Float) -> Mask:
     ----------
     boxes : float64 [4, N]
         Rows x1, y1, x2, y2 in pixels.
-    size : float64 [2]
+    size : (float, float)
         Width and height of the image.
     """
     left, top, right, bottom = boxes
-    width, height = size.tolist()
+    width, height = size
     middle = 0.5 * (top + bottom)
     beyond: Mask = (left < 0.0) | (right > width) | (middle < 0.0) | (middle > height)
     return beyond
@@ -37,7 +37,7 @@ def fate(
     tracks: Table,
     boxes: Float,
     rows: Integer,
-    size: Float,
+    size: tuple[float, float],
     settings: Settings,
     fps: float | None,
 ) -> tuple[Mask, Mask]:
@@ -50,7 +50,7 @@ def fate(
         Where they are, rows x1, y1, x2, y2 in pixels.
     rows : int64 [K]
         Those without a detection.
-    size : float64 [2]
+    size : (float, float)
         Width and height of the image.
     settings : Settings
     fps : float or None

@@ -103,7 +103,7 @@ class Online(OnlineTracker):
         self._next_id = 1
         self._camera = CameraMotion()
         # Width and height of the image; without frames, of what was seen of it.
-        self._size: Float = np.zeros(2)
+        self._size = (0.0, 0.0)
 
     def _step(self, observation: Observation, dt: float) -> Tracks:
         scene = self._scene(observation, dt)
@@ -153,9 +153,15 @@ class Online(OnlineTracker):
 
     def _see(self, observation: Observation) -> None:
         if observation.frame is not None:
-            self._size = np.array(observation.frame.shape[1::-1], np.float64)
+            height, width = observation.frame.shape[:2]
+            self._size = (float(width), float(height))
         elif len(observation):
-            self._size = np.maximum(self._size, observation.corners[2:].max(axis=1))
+            right, bottom = observation.corners[2:]
+            width, height = self._size
+            self._size = (
+                max(width, float(right[right.argmax()])),
+                max(height, float(bottom[bottom.argmax()])),
+            )
 
     def _founders(self, observation: Observation, pairs: Pairs) -> Integer:
         """Rows of the detections that start a track: confident, left over, no second box."""
@@ -196,22 +202,22 @@ class Online(OnlineTracker):
     def _correct(self, scene: Scene, found: Found) -> Float:
         """Take the detections into their tracks; what is shown of each, float64 [4, N]."""
         tracks, settings = self._tracks, self.settings
+        scores, seen = found.record[SCORE - MISSED], found.record[HITS - MISSED]
         self._uncut(scene, found)
         noise = scene.noise * found.doubt
         state = settings.filter.update(scene.state, found.measured, noise)
         # The size of a lost track stays.
         growth = state[VELOCITY, 2:]
-        growth *= found.paired
+        growth *= seen
         tracks[STATE] = state.reshape(20, -1)
         tracks[MISSED] = scene.missed
         record = tracks[RECORD]
         record *= np.where(found.paired, KEEP, 1.0)
         record += found.record
-        scores = found.record[SCORE - MISSED]
         track_table.vote(tracks[CLASS], tracks[LEAD], found.classes, scores)
         shown: Float = found.measured - state[VALUE]
         shown *= self._trust
-        shown *= found.paired
+        shown *= seen
         shown += state[VALUE]
         return shown
 
