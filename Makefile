@@ -58,12 +58,12 @@ test: .venv/.dev .venv/.test-weights ## all tests
 	$(BIN)/python -m pytest
 
 test-deploy: .venv/.dev .venv/.test-weights ## build the image and bring the compose file up, for real
-	$(BIN)/python -m pytest -m deploy
+	$(BIN)/python -m pytest -m deploy tests/deploy
 
 # Ray opens ports on every network that it finds, so it gets one with the loopback alone.
 test-ray: .venv/.dev .venv/.test-weights ## a cluster of a head and two workers, one of them killed
 	$(PIP_INSTALL) $(EXTRA_INDEX) -e '.[dev,ray]'
-	unshare --map-root-user --net sh -c 'ip link set lo up && exec $(BIN)/python -m pytest -m ray'
+	unshare --map-root-user --net sh -c 'ip link set lo up && exec $(BIN)/python -m pytest -m ray tests/cluster'
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
