@@ -44,11 +44,14 @@ class MeanIou:
         self._counts += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
     def classes(self) -> NDArray[np.float64]:
-        """Of each class the share of what is it and is found in what is either; NaN where none."""
+        """Of each class the share of what is it and is found in what is either.
+
+        NaN for a class that no picture has; what is taken for it counts against what it is.
+        """
         right = np.diag(self._counts).astype(np.float64)
-        either = self._counts.sum(0) + self._counts.sum(1) - right
+        there, found = self._counts.sum(axis=1), self._counts.sum(axis=0)
         shares = np.full_like(right, np.nan)
-        np.divide(right, either, out=shares, where=either > 0)
+        np.divide(right, there + found - right, out=shares, where=there > 0)
         return shares
 
     def mean(self) -> float:

@@ -21,7 +21,7 @@ def test_it_is_the_share_of_the_union(truth: Floats, found: Floats) -> None:
     counted.add(truth.astype(np.uint8), found.astype(np.uint8))
     for label, share in enumerate(counted.classes()):
         either = ((truth == label) | (found == label)).sum()
-        if either:
+        if (truth == label).any():
             assert share == pytest.approx(((truth == label) & (found == label)).sum() / either)
         else:
             assert np.isnan(share)
@@ -33,6 +33,13 @@ def test_pictures_are_counted_together() -> None:
     counted.add(np.array([[0, 1]]), np.array([[0, 1]]))
     counted.add(np.array([[1, 1, 1]]), np.array([[1, 0, 0]]))
     assert counted.classes().tolist() == [1 / 3, 2 / 4]
+
+
+def test_a_class_that_is_only_imagined_counts_against_what_is_there() -> None:
+    counted = MeanIou(3)
+    counted.add(np.array([[0, 0, 0, 1]]), np.array([[0, 0, 2, 1]]))
+    np.testing.assert_allclose(counted.classes(), [2 / 3, 1, np.nan])
+    assert counted.mean() == pytest.approx(5 / 6)
 
 
 def test_pixels_of_no_class_are_left_out() -> None:
