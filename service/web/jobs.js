@@ -61,11 +61,12 @@ export class Jobs {
       cancel: () => {
         controller.abort();
         row.element.remove();
+        this.#count();
       },
     });
     row.sending(file.name, 0);
     $("jobs").prepend(row.element);
-    $("jobs-empty").hidden = true;
+    this.#count();
     try {
       const path = `/v1/videos?${new URLSearchParams(query)}`;
       const progressed = (share) => row.sending(file.name, share);
@@ -77,7 +78,6 @@ export class Jobs {
     } catch (error) {
       if (error.name !== "AbortError") row.failed(file.name, wordsFor(error));
     }
-    $("jobs-empty").hidden = $("jobs").childElementCount > 0;
   }
 
   #say(text) {
@@ -103,8 +103,13 @@ export class Jobs {
       }
       row.update(job, names[job.id] ?? `Video ${job.id.slice(0, 8)}`);
     }
-    $("jobs-count").textContent = counted(videos.length, "job");
-    $("jobs-empty").hidden = $("jobs").childElementCount > 0;
+    this.#count();
+  }
+
+  #count() {
+    const { childElementCount: number } = $("jobs");
+    $("jobs-count").textContent = counted(number, "job");
+    $("jobs-empty").hidden = number > 0;
   }
 
   #make(id) {
