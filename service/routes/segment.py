@@ -14,6 +14,7 @@ from service.http.limits import while_connected
 from service.http.openapi import BINARY, shown
 from service.http.refusals import PICTURE, refusals
 from service.http.responses import Json
+from service.http.stages import Stages
 from service.pictures.detection import read_pictures
 from service.routes.detect import image_body
 from service.schemas import SegmentedPicture
@@ -62,6 +63,7 @@ async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> 
         if len(pictures) > 1:
             raise InvalidInput(f"one picture is segmented at a time, {len(pictures)} were sent")
         image, decode_ms = await state.codec.decode(pictures[0])
+        Stages(state.metrics, name).decoded(decode_ms / 1000)
         work = asyncio.wrap_future(state.segmenters.submit(image, name))
         found = await while_connected(request, work)
     if query.format == "image":

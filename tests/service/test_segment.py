@@ -84,6 +84,9 @@ def test_the_mask_and_its_classes(http: httpx.Client) -> None:
     ]
     for item in answer["classes"]:
         assert item["pixels"] == (mask == item["class"]).sum() > 0
+    measured = http.get("/metrics").text
+    for stage in ("decode", "queue", "inference", "postprocess"):
+        assert f'trackline_stage_seconds_count{{model="{DEEPLAB}",stage="{stage}"}} 1.0' in measured
 
 
 def test_the_mask_alone(http: httpx.Client) -> None:
