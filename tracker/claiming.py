@@ -44,7 +44,7 @@ class Claiming:
     overlap: float = 0.4
     look_alike: float = 0.4
     confidence: float = 0.1
-    ahead: int = 3
+    ahead: int = 5
     gap: int = 10
     rounds: int = 3
 

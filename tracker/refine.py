@@ -20,7 +20,7 @@ from tracker.claiming import adopt
 from tracker.mot import BOX, CLASS, COLUMNS, FRAME, ID, REQUIRED, SCORE, Rows
 from tracker.refinement import Refinement, assemble, share_inside, shown
 from tracker.smoothing import Trajectories
-from tracker.tracklets import NOBODY, Observations, classes, paths
+from tracker.tracklets import NOBODY, Observations, classes, uncut_paths
 from tracker.types import Embeddings, Float, Integer, Mask
 
 FILLED = 8
@@ -92,7 +92,7 @@ def refine(
     last = assemble(found, owner, rule, None if reenter else extent)
     if last.max(initial=NOBODY) == NOBODY:
         return np.zeros((0, COLUMNS))
-    path = paths(found, last, rule.linking.max_gap, rule.smoothing)
+    path = uncut_paths(found, last, rule.linking.max_gap, rule.smoothing)
     answer = found.seen(path)
     visible = shown(path, rule) & (share_inside(answer.boxes, extent) >= rule.inside)
     return _answer(found, answer, visible, _names(last, owner), classes(found, last))

@@ -64,7 +64,7 @@ class Refinement:
     piece: int = 3
     fill: int = 30
     standing: float = 0.5
-    inside: float = 0.8
+    inside: float = 0.85
     seen: int = 6
     density: float = 0.35
     confidence: float = 0.5

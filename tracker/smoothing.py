@@ -103,7 +103,7 @@ def smooth(
     boxes : float64 [N, 4]
         x1, y1, x2, y2 in pixels.
     weights : float64 [N]
-        How much each box is worth; see :func:`visible_weights`.
+        How much each box is worth; see :func:`weigh`.
     max_gap : int
         Frames without an observation up to which a gap is filled. A longer gap is left open, and
         what lies before and after it is smoothed apart.
@@ -134,17 +134,14 @@ def smooth(
     )
 
 
-def visible_weights(frames: Integer, boxes: Float, scores: Float) -> Float:
-    """What each box is worth to its trajectory: a root of confidence times visible share.
+def hidden_shares(frames: Integer, boxes: Float) -> Float:
+    """Share of each box that a nearer one of its frame hides; see :func:`tracker.overlap.hidden`.
 
     Parameters
     ----------
     frames : int64 [N]
-        Boxes hide each other within a frame.
     boxes : float64 [N, 4]
         x1, y1, x2, y2 in pixels.
-    scores : float64 [N]
-        Confidence, 0 to 1.
 
     Returns
     -------
@@ -156,7 +153,7 @@ def visible_weights(frames: Integer, boxes: Float, scores: Float) -> Float:
     for first, last in pairwise(bounds):
         rows = order[first:last]
         hidden[rows] = overlap.hidden(boxes[rows], boxes[rows])
-    return weigh(scores, hidden)
+    return hidden
 
 
 def weigh(scores: Float, hidden: Float) -> Float:

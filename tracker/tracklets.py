@@ -11,11 +11,20 @@ from functools import cached_property
 import numpy as np
 
 from tracker.background import Background
-from tracker.smoothing import Smoothing, Trajectories, smooth, visible_weights
+from tracker.smoothing import Smoothing, Trajectories, hidden_shares, smooth, weigh
 from tracker.types import Embeddings, Float, Integer, Mask
 
 NOBODY = -1
 """Owner of an observation that belongs to no track."""
+
+CUT_OFF = 0.2
+"""Share of an observation that is hidden from which its lower edge is not trusted."""
+
+CUT_HEIGHTS = (0.5, 0.92)
+"""Share of the height of its track at which such an observation is one that is cut off."""
+
+CUT_WEIGHT = 0.1
+"""What an observation that may be cut off still counts for the height of its track."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +58,14 @@ class Observations:
         return len(self.frames)
 
     @cached_property
+    def hidden(self) -> Float:
+        """Share of each that a nearer one hides, float64 [M]."""
+        return hidden_shares(self.frames, self.boxes)
+
+    @cached_property
     def weights(self) -> Float:
-        """What each is worth to its trajectory; see :func:`tracker.smoothing.visible_weights`."""
-        return visible_weights(self.frames, self.boxes, self.scores)
+        """What each is worth to its trajectory; see :func:`tracker.smoothing.weigh`."""
+        return weigh(self.scores, self.hidden)
 
     @cached_property
     def steady(self) -> Float:
@@ -75,11 +89,51 @@ def paths(
     ``source`` names rows of the observations.
     """
     rows = np.flatnonzero(owner != NOBODY)
+    boxes, weights = observations.steady[rows], observations.weights[rows]
+    return _paths(observations, owner, rows, boxes, weights, max_gap, smoothing)
+
+
+def uncut_paths(
+    observations: Observations, owner: Integer, max_gap: int, smoothing: Smoothing
+) -> Trajectories:
+    """:func:`paths` where what a nearer box cuts off from below has the height of its track.
+
+    A detector sees of someone behind another one the upper part, while he is as tall as ever. What
+    he measures in full view says which boxes are cut; of them the upper edge is true.
+    """
+    rows = np.flatnonzero(owner != NOBODY)
+    boxes, weights = observations.steady[rows], observations.weights[rows]
+    covered = observations.hidden[rows] > CUT_OFF
+    doubted = np.where(covered, CUT_WEIGHT * weights, weights)
+    path = _paths(observations, owner, rows, boxes, doubted, max_gap, smoothing)
+    seen = path.source >= 0
+    expected = np.empty_like(boxes)
+    expected[np.searchsorted(rows, path.source[seen])] = path.boxes[seen]
+    size = expected[:, 2:] - expected[:, :2]
+    share = (boxes[:, 3] - boxes[:, 1]) / size[:, 1]
+    cut = covered & (share > CUT_HEIGHTS[0]) & (share < CUT_HEIGHTS[1])
+    centre = (boxes[cut, 0] + boxes[cut, 2]) / 2.0
+    boxes[cut, 0] = centre - size[cut, 0] / 2.0
+    boxes[cut, 2] = centre + size[cut, 0] / 2.0
+    boxes[cut, 3] = boxes[cut, 1] + size[cut, 1]
+    return _paths(observations, owner, rows, boxes, weights, max_gap, smoothing)
+
+
+def _paths(
+    observations: Observations,
+    owner: Integer,
+    rows: Integer,
+    boxes: Float,
+    weights: Float,
+    max_gap: int,
+    smoothing: Smoothing,
+) -> Trajectories:
+    """Smoothed trajectories of some observations with these boxes and weights."""
     found = smooth(
         observations.frames[rows],
         owner[rows],
-        observations.steady[rows],
-        observations.weights[rows],
+        boxes,
+        weights,
         max_gap=max_gap,
         smoothing=smoothing,
     )

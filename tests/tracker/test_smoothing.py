@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tracker.smoothing import Smoothing, smooth, visible_weights, whittaker
+from tracker.smoothing import Smoothing, hidden_shares, smooth, weigh, whittaker
 
 Array = NDArray[np.float64]
 
@@ -157,11 +157,12 @@ def test_a_box_that_is_hidden_or_unsure_is_worth_less() -> None:
     frames = np.array([1, 1, 2])
     behind, before = [0.0, 0.0, 40.0, 100.0], [10.0, 10.0, 50.0, 130.0]
 
-    worth = visible_weights(frames, np.array([behind, before, behind]), np.array([0.9, 0.9, 0.9]))
+    hidden = hidden_shares(frames, np.array([behind, before, behind]))
+    worth = weigh(np.full(3, 0.9), hidden)
 
     assert worth[0] < worth[1]
     assert worth[1] == pytest.approx(worth[2])
-    assert visible_weights(frames[:1], np.array([behind]), np.array([0.2]))[0] < worth[2]
+    assert weigh(np.array([0.2]), hidden[2:])[0] < worth[2]
 
 
 def test_nothing_is_smoothed_to_nothing() -> None:
