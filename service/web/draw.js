@@ -156,8 +156,10 @@ function drawZone({ context, bounds }, { points, totals, name }, measures) {
   context.fill();
   outlined(context, REGION, 2, () => polygon(context, corners, Boolean(totals)));
   if (!totals) return;
-  const [x, y] = corners.reduce((top, corner) => (corner[1] < top[1] ? corner : top));
-  pill(context, `${name}: ${totals.inside}`, x + 8, y + 8, measures, REGION);
+  const mean = (axis) => corners.reduce((sum, corner) => sum + corner[axis], 0) / corners.length;
+  const text = `${name}: ${totals.inside}`;
+  const x = mean(0) - widthOf(context, text, measures) / 2;
+  pill(context, text, x, mean(1) - measures.high / 2, measures, REGION);
 }
 
 // One that is being drawn has no totals yet.
