@@ -79,7 +79,7 @@ def measure(mot_dir: Path | None, rounds: int, frames: int, long_frames: int) ->
             rows += [service_videos.first_frames(server, clip, 3 * rounds) for clip in clips]
         with said("several videos at once"):
             together, figures["growth"]["videos"] = service_videos.several(
-                server, clips[0], 2 * frames, rounds
+                server, clips[0], 3 * frames, rounds
             )
             rows += together
         with said("pictures of several sizes"):

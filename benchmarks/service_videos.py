@@ -145,7 +145,8 @@ def several(
             query = clip.query | {"end": each}
             answers = asyncio.run(_together(server.port, video, query, count))
             rates = [answer.frames / answer.seconds for answer in answers]
-            sums[count].append(count * each / max(answer.seconds for answer in answers))
+            followed = sum(answer.frames for answer in answers)
+            sums[count].append(followed / max(answer.seconds for answer in answers))
             slowest[count].append(min(rates) / statistics.mean(rates))
     rows = []
     for count in AT_ONCE[1:]:
