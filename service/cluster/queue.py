@@ -70,6 +70,7 @@ class RemoteQueue:
         self._waiting = {"images": 0, "frames": 0}
         self._most = {"images": settings.image_queue, "frames": settings.frame_queue}
         self._about: About | None = None
+        metrics.model_ready.labels(name).set(0)
         calls.start(answer(handle.describe.remote)).add_done_callback(self._described)
 
     @property
@@ -110,6 +111,7 @@ class RemoteQueue:
     def close(self) -> None:
         """Take no more; the deployment stays, for others."""
         self.state, self.reason = State.CLOSED, "it has been unloaded"
+        self._metrics.model_ready.remove(self.name)
         fail([self.loaded], self._not_ready())
 
     async def _detect(

@@ -119,6 +119,8 @@ class ModelThread:
         """Refuse what waits, let the forwards in flight end, and free the model."""
         self._closing.set()
         self._refuse(State.CLOSED, "it has been unloaded")
+        # A model that nobody wants is not one that has failed, which someone is woken for.
+        self._metrics.model_ready.remove(self._name)
         self._owner.join(CLOSE_SECONDS)
         if self._owner.is_alive():
             self._abandon()

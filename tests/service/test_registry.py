@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -121,3 +122,14 @@ def test_an_embedder_is_loaded_once_for_all_who_ask(make: Make) -> None:
     assert rows.shape == (1, embedder.dim)
     with pytest.raises(UnknownName):
         models.embedder("nobody")
+
+
+def test_a_detector_that_is_closed_is_not_one_that_has_failed() -> None:
+    """Someone is woken for a gauge at 0; where nobody wants the detector there is none."""
+    settings, metrics = Settings(), Metrics()
+    batcher = LocalEngine(settings, metrics, lambda name: FakeDetector()).detector("fake")
+    batcher.loaded.result(WAIT)
+    gauge = partial(metrics.registry.get_sample_value, "trackline_model_ready", {"model": "fake"})
+    assert gauge() == 1
+    batcher.close()
+    assert gauge() is None
