@@ -112,7 +112,9 @@ def _stack(
         else:
             axes.bar(names, values, bottom=reached, color=colour, label=part)
         reached = [before + value for before, value in zip(reached, values, strict=True)]
-    axes.legend(frameon=False, ncols=len(rows[0]) if sideways else 1, fontsize=8)
+    axes.legend(
+        frameon=False, ncols=len(rows[0]), fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1)
+    )
 
 
 def table(figures: Figures) -> str:
