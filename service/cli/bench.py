@@ -36,6 +36,7 @@ class Benchmark(StrEnum):
     TRACKER = "tracker", "tracker_speed"
     ACCURACY = "accuracy", "tracker_accuracy"
     ROBUSTNESS = "robustness", "tracker_robustness"
+    CAMERA = "camera", "tracker_camera"
     MEMORY = "memory", "tracker_memory"
     PEERS = "peers", "tracker_peers"
     SERVICE = "service", "service"
