@@ -6,7 +6,6 @@ answers frames while the video is still on its way, so it needs both directions 
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 from collections.abc import Iterator
@@ -16,9 +15,8 @@ from typing import cast
 import h11
 import httpx
 
+from service.client.channel import Channel
 from service.client.wire import Said, Unread, Wire, port_of, response, timeout_of
-
-READ_BYTES = 1 << 16
 
 
 class DuplexTransport(httpx.BaseTransport):
@@ -60,7 +58,6 @@ class DuplexTransport(httpx.BaseTransport):
         except OSError as error:
             raise httpx.ConnectError(str(error), request=request) from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(timeout_of(request, "read"))
         return sock
 
 
@@ -68,8 +65,9 @@ class _Exchange(httpx.SyncByteStream):
     """One request and its answer on one connection."""
 
     def __init__(self, sock: socket.socket, request: httpx.Request) -> None:
-        self._sock = sock
+        self._channel = Channel(sock)
         self._request = request
+        self._timeout = timeout_of(request, "read")
         self._wire = Wire(request)
         self._sender = Thread(target=self._send_all, name="trackline-upload", daemon=True)
         self._sender.start()
@@ -82,43 +80,31 @@ class _Exchange(httpx.SyncByteStream):
             yield bytes(said.data)
 
     def close(self) -> None:
-        self._hang_up()
+        self._channel.hang_up()
         self._sender.join()
-        self._sock.close()
+        self._channel.close()
 
     def _next(self) -> Said:
         sent = self._wire.sent
         while (said := self._wire.next()) is None:
             try:
-                self._wire.take(self._sock.recv(READ_BYTES))
+                self._wire.take(self._channel.receive(self._timeout))
             except TimeoutError as error:
                 if self._wire.sent == sent:
-                    raise self._wire.silent(self._sock.gettimeout()) from error
+                    raise self._wire.silent(self._timeout) from error
                 sent = self._wire.sent  # a long upload may be answered late
             except OSError as error:
                 raise self._wire.broken(error) from error
         return said
 
     def _send_all(self) -> None:
-        wire = self._wire
+        wire, channel = self._wire, self._channel
         try:
-            self._send(wire.head())
+            channel.send(wire.head())
             for piece in wire.pieces(cast(httpx.SyncByteStream, self._request.stream)):
-                self._send(piece)
-            self._send(wire.last())
+                channel.send(piece)
+            channel.send(wire.last())
         except (OSError, h11.LocalProtocolError) as error:
             wire.failed = error
         except Unread:
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Wake both directions from whatever they wait for."""
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
-
-    def _send(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            # The server may take its time; it is the reader who decides that it is too long.
-            with contextlib.suppress(TimeoutError):
-                left = left[self._sock.send(left) :]
+            channel.hang_up()

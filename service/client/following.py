@@ -119,9 +119,10 @@ class Following:
     def pause(self, error: ClientError) -> float:
         """Seconds to wait before the next connection; raises the error where there is none."""
         if isinstance(error, AnswerTimeout):
-            if self.replays or not self._opened:
+            if self.replays:
                 raise error
-            return 0.0  # a job may wait for as long as it likes
+            # A job may wait for as long as it likes, but not the server that is asked for it.
+            return 0.0 if self._opened else self._pauses.after(error)
         if self.header is None:
             if not worth_another(error, self._call):
                 raise error

@@ -148,7 +148,7 @@ def test_a_job_that_waits_for_longer_than_an_answer_may_take_is_followed_on(
     monkeypatch.setattr(Following, "pause", pause)
     with stepping(tmp_path) as (address, _, steps), calling(kind, address) as client:
         job = client.submit(CLIP)
-        with ThreadPoolExecutor(1) as pool, calling(kind, address, timeout=0.2) as impatient:
+        with ThreadPoolExecutor(1) as pool, calling(kind, address, timeout=0.5) as impatient:
             frames = pool.submit(lambda: list(impatient.tracks(job)))
             assert silent.wait(WAIT)
             steps.let(FRAMES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from models.errors import InvalidInput
 from models.fake import FakeDetector
 from service.client import (
     AsyncClient,
@@ -119,6 +120,21 @@ def test_a_video_in_pieces_of_unknown_length(address: str, kind: type[Client]) -
     with calling(kind, address) as client:
         frames = list(client.track(pieces(CLIP, 1000)))
     assert len(frames) == FRAMES
+
+
+def test_pieces_that_are_awaited(address: str) -> None:
+    async def video() -> AsyncIterator[bytes]:
+        for piece in pieces(CLIP, 1000):
+            await asyncio.sleep(0)
+            yield piece
+
+    async def run() -> int:
+        async with AsyncClient(address) as client:
+            return await read(client.track(video()))
+
+    assert asyncio.run(run()) == FRAMES
+    with Client(address) as client, pytest.raises(InvalidInput, match="AsyncClient alone"):
+        client.track(video())  # type: ignore[arg-type]
 
 
 def test_frames_come_while_the_video_is_still_being_made(address: str, kind: type[Client]) -> None:
@@ -281,13 +297,19 @@ def test_leaving_the_loop_stops_the_server_within_a_second(kind: type[Client], w
 
 
 def test_a_task_that_is_cancelled_in_its_loop_stops_the_server_within_a_second() -> None:
+    async def follow(stream: AsyncTrackStream, begun: asyncio.Event) -> None:
+        async for _ in stream:
+            begun.set()
+
     async def run(address: str, app: FastAPI) -> None:
         async with AsyncClient(address) as client:
-            reading = asyncio.create_task(read(client.track(CLIP)))
-            await asyncio.to_thread(wait_until, lambda: app.state.sessions.count == 1)
-            reading.cancel()
+            begun = asyncio.Event()
+            following = asyncio.create_task(follow(client.track(CLIP), begun))
+            async with asyncio.timeout(WAIT):
+                await begun.wait()
+            following.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await reading
+                await following
             await asyncio.to_thread(wait_until, lambda: app.state.sessions.count == 0, 1.0)
 
     with held() as (address, app):
