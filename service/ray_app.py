@@ -101,9 +101,11 @@ def build(args: dict[str, Any]) -> Application:
     for name in _deployments(settings):
         kind, _, network = name.partition("-")
         made = {"detector": Detector, "embedder": Embedder, "segmenter": Segmenter}[kind]
-        options = getattr(plan, kind).options(name)
-        deployment = serve.deployment(made, max_ongoing_requests=pending, **options)
-        networks.append(deployment.bind(network, settings))
+        pool: Pool = getattr(plan, kind)
+        deployment = serve.deployment(made, max_ongoing_requests=pending, **pool.options(name))
+        # A replica computes with the cores that its node keeps for it.
+        threads = settings.threads or max(1, round(pool.cpus))
+        networks.append(deployment.bind(network, settings.model_copy(update={"threads": threads})))
     here = settings.model_copy(update={"keep_jobs": False})  # no request for a job comes here
     return _ingress(plan.ingress, "ingress").bind(here, set(_deployments(settings)), *networks)
 
