@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from models.arrays import AnyArray, Array, namespace
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RADIUS = 1.0
 """Cells within so many strides of an object's middle answer for it, as long as they lie in it."""
@@ -60,6 +60,8 @@ def assign_cells(boxes: Tensor, shape: tuple[int, int], stride: int) -> Cells:
     stride : int
         Pixels from one cell to the next.
     """
+    import torch  # which detecting with an exported network goes without
+
     if not len(boxes):
         none = torch.zeros(0, dtype=torch.int64, device=boxes.device)
         return Cells(none, none, none)

@@ -7,54 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from models.backbones import load_backbone
-from models.errors import InvalidInput, ModelError
+from models.errors import ModelError
 from models.fcn_network import FcnNetwork
 from models.fcn_segmentation import FcnSegmenter
+from models.fcn_spec import METADATA, FcnSpec, Kind, read_spec
 
-Kind: TypeAlias = Literal["detector", "segmenter"]
-
-_SPEC = "trackline"
-"""Under this name the text is in the file."""
-
-
-@dataclass(frozen=True, slots=True)
-class FcnSpec:
-    """What has to be known of an FCN to build it.
-
-    Attributes
-    ----------
-    kind : {"detector", "segmenter"}
-        Boxes of objects, or a class for every pixel.
-    backbone : str
-        A name that `models.backbones.load_backbone` takes.
-    names : tuple of str
-        The classes, by id; a segmenter's begin with the background.
-    stride : {8, 16, 32}
-        Of the detector's cells, or of the finest map that a segmenter uses.
-    imgsz : int
-        Side of the input that it was trained at, in pixels.
-    width : int
-        Channels in front of a detector's heads.
-    """
-
-    kind: Kind
-    backbone: str
-    names: tuple[str, ...]
-    stride: int
-    imgsz: int
-    width: int = 96
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise InvalidInput(f"kind: one of {get_args(Kind)} expected, got {self.kind!r}")
+__all__ = ["FcnSpec", "Kind", "build_fcn", "load_fcn", "read_spec", "save_fcn"]
 
 
 def build_fcn(spec: FcnSpec, *, pretrained: bool = False) -> FcnNetwork | FcnSegmenter:
@@ -91,26 +56,10 @@ def save_fcn(network: FcnNetwork | FcnSegmenter, spec: FcnSpec, path: Path) -> N
     }
     partial = path.with_name(f".{path.name}.partial")
     try:
-        save_file(tensors, partial, metadata={_SPEC: json.dumps(asdict(spec))})
+        save_file(tensors, partial, metadata={METADATA: json.dumps(asdict(spec))})
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def read_spec(path: Path) -> FcnSpec:
-    """What network a file is of.
-
-    Raises
-    ------
-    ModelError
-        It is no file that `save_fcn` has written.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            fields = json.loads((file.metadata() or {})[_SPEC])
-        return FcnSpec(**{**fields, "names": tuple(fields["names"])})
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: expected weights of an FCN, got: {error!r}") from error
 
 
 def load_fcn(path: Path) -> tuple[FcnNetwork | FcnSegmenter, FcnSpec]:

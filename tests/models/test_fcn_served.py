@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +83,20 @@ def test_it_is_exported_once() -> None:
     before = path.stat().st_mtime_ns
     load_detector("shapes", "openvino").close()
     assert path.stat().st_mtime_ns == before
+
+
+def test_what_was_exported_runs_where_there_is_no_torch() -> None:
+    load_detector("shapes", "openvino", "cpu").close()
+    load_segmenter("discs", "onnx", "cpu").close()
+    code = (
+        "import sys; sys.modules['torch'] = None; import numpy as np;"
+        "from models.detector import load_detector; from models.segmenter import load_segmenter;"
+        "image = np.zeros((64, 96, 3), np.uint8);"
+        "load_detector('shapes', 'openvino').predict([image]);"
+        "load_segmenter('discs', 'onnx').segment(image)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_wrong_task_is_named(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:

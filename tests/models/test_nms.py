@@ -169,6 +169,8 @@ def test_soft_nms_lowers_scores_as_in_the_paper() -> None:
     rows, linear = soft_nms(boxes, scores, 0.3, method="linear")
     assert rows.tolist() == [0, 2, 1]
     np.testing.assert_allclose(linear, [0.9, 0.5, 0.4])
+    _, spared = soft_nms(boxes, scores, 0.5, method="linear")
+    np.testing.assert_allclose(spared, [0.9, 0.8, 0.5], err_msg="an IoU of 0.5 is not above it")
     rows, gaussian = soft_nms(boxes, scores, sigma=0.5)
     assert rows.tolist() == [0, 2, 1]
     np.testing.assert_allclose(gaussian, np.asarray([0.9, 0.5, 0.8 * math.exp(-0.25 / 0.5)]))
