@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         default="auto", description="Embedder of tracks where a request names none."
     )
     segmenters: Names = Field(
-        default=("deeplabv3-mobilenet",),
+        default=("deeplabv3-mobilenet", "fcn-8s"),
         description="Semantic segmenters that may be asked for, loaded when they first are; the "
         "first one is the default.",
     )
