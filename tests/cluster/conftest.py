@@ -111,7 +111,8 @@ def cluster(settings: dict[str, Any]) -> Iterator[RunningCluster]:
         ray.init(address=nodes.address, log_to_driver=False)
         port = free_port()
         # The nodes share an address here, and so would their proxies share connections.
-        serve.start(http_options=HTTPOptions(host="127.0.0.1", port=port, location="HeadOnly"))
+        options = HTTPOptions(host="127.0.0.1", port=port)
+        serve.start(proxy_location="HeadOnly", http_options=options)
         running = RunningCluster(f"http://127.0.0.1:{port}", nodes, settings)
         running.deploy(detectors=1)
         yield running
