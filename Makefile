@@ -110,7 +110,7 @@ bench: setup .venv-service-peers/.installed ## the whole way beside others, then
 bench-peers: .venv-peers/.installed ## the tracker beside those of others, in an environment of their own
 	$(BIN)/trackline bench peers $(if $(MOT_DIR),--mot-dir $(MOT_DIR))
 
-train-fcn: setup ## make the shipped FCN weights again; hours (docs/training.md)
+train-fcn: setup ## make the shipped FCN weights again, an hour; docs/training.md
 	$(BIN)/python -m benchmarks.train_fcn --work runs/shipped --install
 
 format: .venv/.dev ## format and mend what can be mended
