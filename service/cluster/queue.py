@@ -85,6 +85,14 @@ class RemoteQueue:
         """Most images of a forward."""
         return self.detector.max_batch
 
+    def check_room(self, kind: str = "images") -> None:
+        """Refuse what would be refused now; as `service.inference.batching.Batcher.check_room`."""
+        if self.state is not State.READY:
+            raise self._not_ready()
+        most = self._most[kind]
+        if self._waiting[kind] >= most:
+            raise QueueFull(f"{most} {kind} wait for {self.name} already; try again later")
+
     def submit(
         self,
         image: Image,
@@ -97,12 +105,7 @@ class RemoteQueue:
         """Send an image to a replica; as `service.inference.batching.Batcher.submit`."""
         kind = "images" if session is None else "frames"
         with self._lock:
-            if self.state is not State.READY:
-                raise self._not_ready()
-            if self._waiting[kind] >= self._most[kind]:
-                raise QueueFull(
-                    f"{self._most[kind]} {kind} wait for {self.name} already; try again later"
-                )
+            self.check_room(kind)
             self._count(kind, 1)
         future = self._calls.start(self._detect(image, options, session, imgsz, deadline))
         future.add_done_callback(lambda done: self._left(kind, done))

@@ -97,6 +97,22 @@ class Batcher:
             raise self._model.not_ready()
         return self._model.detector
 
+    def check_room(self, kind: str = "images") -> None:
+        """Refuse what would be refused now, before anything is done for it. Any thread.
+
+        Raises
+        ------
+        QueueFull
+            Too many images, or too many frames of sessions, are waiting.
+        ModelNotReady
+            The model is loading, failed, hung or closed.
+        """
+        if self.state is not State.READY:
+            raise self._model.not_ready()
+        most = self._most[kind]
+        if self._waiting[kind] >= most:
+            raise QueueFull(f"{most} {kind} wait for {self.name} already; try again later")
+
     def submit(
         self,
         image: Image,
@@ -137,12 +153,7 @@ class Batcher:
         item = Item(options, session, deadline, time.monotonic())
         kind = "images" if session is None else "frames"
         with self._lock:
-            if self.state is not State.READY:
-                raise self._model.not_ready()
-            if self._waiting[kind] >= self._most[kind]:
-                raise QueueFull(
-                    f"{self._most[kind]} {kind} wait for {self.name} already; try again later"
-                )
+            self.check_room(kind)
             self._count(kind, 1)
             self._pool.submit(self._prepare, item, image, imgsz)
         # Weakly: a future that kept its item would keep the pixels until the collector runs.

@@ -70,6 +70,9 @@ class ModelQueue(Protocol):
     def detector(self) -> Described:
         """What is known of it once it is loaded."""
 
+    def check_room(self, kind: str = "images") -> None:
+        """Refuse what would be refused now, before anything is done for it."""
+
     def submit(
         self,
         image: Image,

@@ -125,7 +125,7 @@ class Finder:
 
     Raises
     ------
-    UnknownModel, ModelNotReady, ShuttingDown, InvalidInput
+    UnknownModel, ModelNotReady, QueueFull, ShuttingDown, InvalidInput
         Before anything of the body is read.
     """
 
@@ -136,6 +136,7 @@ class Finder:
         self._settings: Settings = state.settings
         self._imgsz = query.imgsz
         self.batcher: ModelQueue = state.models.batcher(query.model)
+        self.batcher.check_room()
         self._stages = Stages(state.metrics, self.batcher.name)
         self._options: DetectOptions = query.options(self.batcher.detector, state.settings)
 

@@ -133,9 +133,11 @@ def test_a_full_queue_is_429_at_once_and_the_accepted_work_ends(gate: Gate) -> N
             ]
             until(lambda: app.state.models.batcher()._waiting["images"] == 2)
             refused = http.post("/v1/detect", content=jpeg(), headers=JPEG)
+            unread = http.post("/v1/detect", content=b"no picture", headers=JPEG)
         finally:
             gate.open()
         assert_problem(refused, 429, "queue-full")
+        assert_problem(unread, 429, "queue-full")
         assert int(refused.headers["retry-after"]) >= 1
         assert [future.result(WAIT).status_code for future in accepted] == [200, 200]
 
