@@ -36,6 +36,8 @@ Result: TypeAlias = Literal["mot", "csv", "json", "annotated.mp4"]
 """What can be downloaded of a job that is done."""
 
 BYTES = "application/octet-stream"
+DUPLEX = "duplex"
+"""Extension of the requests whose answer is read while they are sent."""
 LONG_SECONDS = 3600.0
 """For answers that the server first has to make: a model that is fetched, a video that is drawn."""
 
@@ -80,7 +82,7 @@ class Call(Generic[T]):
         extensions: dict[str, Any] = {}
         content: Any = self.content
         if self.body is not None:
-            extensions["duplex"] = True
+            extensions[DUPLEX] = True
             asynchronous = isinstance(http, httpx.AsyncClient)
             content = self.body.apieces() if asynchronous else self.body.pieces()
             if self.body.size is not None:
@@ -95,8 +97,13 @@ class Call(Generic[T]):
             files=self.files or None,
             headers=headers,
             extensions=extensions,
-            timeout=http.timeout if self.timeout is None else httpx.Timeout(self.timeout),
+            timeout=self._timeout(http.timeout),
         )
+
+    def _timeout(self, usual: httpx.Timeout) -> httpx.Timeout:
+        if self.timeout is None:
+            return usual
+        return httpx.Timeout(self.timeout, connect=usual.connect, pool=usual.pool)
 
 
 def detect(picture: Picture, parameters: Mapping[str, Any]) -> Call[Detected]:

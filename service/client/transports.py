@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import httpx
 
+from service.client.calls import DUPLEX
 from service.client.duplex import DuplexTransport
 from service.client.duplex_async import AsyncDuplexTransport
 from service.client.options import Options
-
-DUPLEX = "duplex"
-"""Extension of the requests whose answer is read while they are sent."""
 
 
 class Transport(httpx.BaseTransport):
