@@ -251,6 +251,14 @@ def test_truth_values_are_no_boxes() -> None:
         area(np.zeros((1, 4), np.bool_))
 
 
+@pytest.mark.parametrize("measure", [giou, diou])
+def test_a_box_turned_inside_out_counts_as_the_point_in_its_middle(measure: Any) -> None:
+    inverted = np.asarray([[6.0, 2, 2, 4]])
+    point = np.asarray([[4.0, 2, 4, 4]])
+    other = np.asarray([[10.0, 0, 13, 5], [3, 0, 5, 6]])
+    np.testing.assert_allclose(measure(inverted, other), measure(point, other))
+
+
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"'yxyx'.*xyah"):
         convert(np.zeros((1, 4)), "yxyx", "xyxy")  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from models.fcn_weights import FcnSpec, build_fcn, save_fcn
 from tests.models.drawn import NAMES, discs, picture
 
 BACKBONE = "shufflenet_v2_x0_5"
-SIDE, PICTURES, STEPS = 128, 4, 50
+SIDE, PICTURES, STEPS = 128, 4, 100
 DETECTOR = FcnSpec("detector", BACKBONE, NAMES, stride=16, imgsz=SIDE, width=48)
 SEGMENTER = FcnSpec("segmenter", BACKBONE, ("background", *NAMES), stride=8, imgsz=96)
 
