@@ -197,20 +197,22 @@ def test_a_server_that_is_about_to_start_is_waited_for(
         assert client.models() == []
 
 
-def test_a_full_queue_is_tried_again_when_the_server_says(pauses: list[float]) -> None:
+def test_a_full_queue_is_tried_again_when_the_server_says(
+    kind: type[Client], pauses: list[float]
+) -> None:
     with (
         answering(problem(429, "7"), problem(429), NO_MODELS) as address,
-        Client(address) as client,
+        calling(kind, address) as client,
     ):
         assert client.models() == []
     assert 7 <= pauses[0] < 9
     assert 1 <= pauses[1] < 1.5
 
 
-def test_a_queue_that_stays_full_is_raised(pauses: list[float]) -> None:
+def test_a_queue_that_stays_full_is_raised(kind: type[Client], pauses: list[float]) -> None:
     with (
         answering(*[problem(429, "1", detail="64 wait")] * 4) as address,
-        Client(address) as client,
+        calling(kind, address) as client,
         pytest.raises(ServerBusy, match="64 wait") as caught,
     ):
         client.models()
@@ -218,24 +220,28 @@ def test_a_queue_that_stays_full_is_raised(pauses: list[float]) -> None:
     assert len(pauses) == 3
 
 
-def test_a_server_that_is_not_ready_is_not_asked_again(pauses: list[float]) -> None:
+def test_a_server_that_is_not_ready_is_not_asked_again(
+    kind: type[Client], pauses: list[float]
+) -> None:
     with (
         answering(problem(503, "1")) as address,
-        Client(address) as client,
+        calling(kind, address) as client,
         pytest.raises(ServerBusy),
     ):
         client.models()
     assert pauses == []
 
 
-def test_what_may_not_be_done_twice_is_not_tried_twice(pauses: list[float]) -> None:
-    with answering(b"") as address, Client(address) as client, pytest.raises(ConnectionLost):
+def test_what_may_not_be_done_twice_is_not_tried_twice(
+    kind: type[Client], pauses: list[float]
+) -> None:
+    with answering(b"") as address, calling(kind, address) as client, pytest.raises(ConnectionLost):
         client.submit(b"a video")
     assert pauses == []
 
 
-def test_what_may_be_done_twice_is(pauses: list[float]) -> None:
-    with answering(b"", NO_MODELS) as address, Client(address) as client:
+def test_what_may_be_done_twice_is(kind: type[Client], pauses: list[float]) -> None:
+    with answering(b"", NO_MODELS) as address, calling(kind, address) as client:
         assert client.models() == []
     assert len(pauses) == 1
 
