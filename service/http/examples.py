@@ -128,7 +128,7 @@ _MODELS: dict[str, Any] = {
     "default": "yolo26n",
     "models": [_MODEL],
     "embedders": ["osnet-x0.25", "mobilenet", "colour"],
-    "segmenters": ["deeplabv3-mobilenet"],
+    "segmenters": ["deeplabv3-mobilenet", "fcn-8s"],
 }
 _INFO: dict[str, Any] = {
     "name": "trackline",
@@ -137,7 +137,8 @@ _INFO: dict[str, Any] = {
     "default_model": "yolo26n",
     "embedder": "auto",
     "segmenters": [
-        {"name": "deeplabv3-mobilenet", "loaded": False, "runtime": None, "device": None}
+        {"name": "deeplabv3-mobilenet", "loaded": False, "runtime": None, "device": None},
+        {"name": "fcn-8s", "loaded": False, "runtime": None, "device": None},
     ],
     "models": [_MODEL],
     "limits": {"max_image_bytes": 20_971_520, "max_sessions": 16},
