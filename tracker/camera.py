@@ -32,7 +32,7 @@ class CameraSettings:
     Attributes
     ----------
     width : int
-        Width of the copy.
+        Width that the copy comes near to; frames that are no wider are not shrunk.
     corners, fewest : int
         Most corners that are followed while the camera moves, and how many may be left of them
         before others are looked for.
@@ -119,13 +119,19 @@ class CameraMotion:
         """A small grey copy, and its scale."""
         import cv2
 
-        scale = min(1.0, self._settings.width / frame.shape[1])
-        step = max(1, int(0.5 / scale))
+        height, width = frame.shape[:2]
+        if width <= self._settings.width:
+            return np.ascontiguousarray(frame[..., 1]), 1.0
         # Green alone, with rows and columns left out before the mean over areas: reading all of a
-        # large frame would cost more than everything else here.
-        green = np.ascontiguousarray(frame[::step, ::step, 1])
-        size = (round(frame.shape[1] * scale), max(1, round(frame.shape[0] * scale)))
-        return np.asarray(cv2.resize(green, size, interpolation=cv2.INTER_AREA)), scale
+        # large frame would cost more than everything else here. And areas of whole pixels, which
+        # OpenCV does in a thirtieth of the time.
+        step = max(1, round(width / self._settings.width / 2))
+        rows, columns = height // (2 * step), width // (2 * step)
+        green = frame[: 2 * step * rows : step, : 2 * step * columns : step, 1]
+        small = cv2.resize(
+            np.ascontiguousarray(green), (columns, rows), interpolation=cv2.INTER_AREA
+        )
+        return np.asarray(small), 0.5 / step
 
     def _corners(self, grey: Grey, boxes: Float) -> Points:
         """Corners that are good to follow, strongest first, [K, 2]."""
