@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def draw_curves(history: Sequence[Mapping[str, float]], title: str, path: Path) -> None:
-    """Write a PNG: on the left what is minimised, on the right the scores, and the learning rate.
+    """Write a PNG: on the left what is minimised, on the right the scores.
 
     Parameters
     ----------
