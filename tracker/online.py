@@ -43,7 +43,7 @@ SCORE_MEMORY = 0.9
 SETTLED = 5
 """Detections after which a track's height is known better than a half hidden box tells it."""
 
-LEAST_CUT = 0.7
+LEAST_CUT = 0.5
 """A box less high than this share is no cut of the expected one: the expectation is wrong."""
 
 UNCUT = 0.9

@@ -135,7 +135,7 @@ class Settings:
     faint: float = 0.4
     posterior: tuple[float, float] = (0.5, 0.8)
     unsure_noise: float = 8.0
-    truncated: float = 0.4
+    truncated: float = 0.25
     clear: float = 0.4
     reenter: bool = False
     per_class: bool = False
