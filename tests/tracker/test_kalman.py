@@ -133,6 +133,22 @@ def test_noise_by_side_narrows_with_the_width() -> None:
     np.testing.assert_allclose(noise[:, 0], [1.0, 25.0, 1.0, 25.0])
 
 
+def test_noise_of_the_paper_is_a_twentieth_of_the_height_and_a_tenth_of_aspect_ratio() -> None:
+    box_filter = BoxFilter()
+    noise = box_filter.noise(box_filter.measure(box(0, 0, 20, 100)))
+    np.testing.assert_allclose(noise[:, 0], [25.0, 25.0, 0.01, 25.0])
+
+
+@pytest.mark.parametrize("dt", [1.0, 2.0, 3.0])
+def test_process_noise_grows_with_time(dt: float) -> None:
+    box_filter = BoxFilter()
+    state = box_filter.initiate(box_filter.measure(box(0, 0, 20, 100)))
+    state[VARIANCE:] = 0.0
+    spread = box_filter.predict(state, dt)[VARIANCE:, :, 0]
+    np.testing.assert_allclose(spread[0], np.array([25.0, 25.0, 1e-4, 25.0]) * dt)
+    np.testing.assert_allclose(spread[2], np.array([0.625, 0.625, 1e-5, 0.625]) ** 2 * dt)
+
+
 @pytest.mark.parametrize("form", ["xyah", "xywh"])
 def test_warp_carries_a_box_as_the_pixels_are_carried(form: Form) -> None:
     box_filter = BoxFilter(form=form)
