@@ -58,6 +58,17 @@ def test_rows_come_in_order() -> None:
     assert columns.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("cost", "pairs"),
+    [([[LIMIT]], [(0, 0)]), ([[0.5, LIMIT], [0.2, np.inf]], [(0, 1), (1, 0)])],
+)
+def test_a_pair_that_costs_the_limit_is_made(
+    cost: list[list[float]], pairs: list[tuple[int, int]]
+) -> None:
+    rows, columns = assign(np.array(cost), LIMIT)
+    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == pairs
+
+
 def test_nothing_to_pair() -> None:
     rows, columns = assign(np.zeros((0, 3)), LIMIT)
     assert len(rows) == len(columns) == 0
