@@ -163,7 +163,7 @@ def test_plain_grey_holds_nothing(detector: YoloDetector) -> None:
         ([np.zeros((4, 4, 3), np.uint8)], {"conf": 1.5}, "conf: expected a number from 0 to 1"),
         ([np.zeros((4, 4, 3), np.uint8)], {"iou": -1}, "iou: expected a number from 0 to 1"),
         ([np.zeros((4, 4, 3), np.uint8)], {"max_det": 0}, "max_det: expected at least 1, got 0"),
-        ([np.zeros((4, 4, 3), np.uint8)], {"imgsz": 0}, "imgsz: expected a positive"),
+        ([np.zeros((4, 4, 3), np.uint8)], {"imgsz": 0}, "imgsz: expected 1 to 8192"),
     ],
 )
 def test_bad_input_is_named(
