@@ -26,7 +26,7 @@ sync_api.expect.set_options(timeout=WAIT_MS)
 Open = Callable[..., sync_api.Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright() -> Iterator[sync_api.Playwright]:
     if CHROMIUM is None:
         pytest.skip("no Chromium here (apt-get install chromium)")
@@ -34,14 +34,14 @@ def playwright() -> Iterator[sync_api.Playwright]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(playwright: sync_api.Playwright) -> Iterator[sync_api.Browser]:
     running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
     yield running
     running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with the fake detector."""
     with serving(jobs_dir=tmp_path_factory.mktemp("jobs")) as (address, _):
@@ -106,7 +106,7 @@ def page(visit: Open, address: str) -> sync_api.Page:
     return page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def still(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A picture of a red and a green rectangle."""
     path = tmp_path_factory.mktemp("still") / "two.png"
@@ -114,7 +114,7 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def moving(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clip of 30 frames in which they move."""
     path = tmp_path_factory.mktemp("moving") / "moving.mp4"

@@ -207,7 +207,9 @@ def test_the_key_is_asked_for_and_used_for_everything(
         page.get_by_role("button", name="Enter a key").click()
         for given in ("wrong", KEY):
             dialog.get_by_label("Key", exact=True).fill(given)
-            dialog.get_by_role("button", name="Use it").click()
+            with page.expect_response(lambda answer: "/v1/" in answer.url):
+                dialog.get_by_role("button", name="Use it").click()
+            sync_api.expect(dialog).to_be_visible(visible=given != KEY)
         sync_api.expect(page.locator("#health")).to_have_text("ready")
         page.locator("#file").set_input_files(still)
         sync_api.expect(page.locator("#caption")).to_have_text("2 objects")
