@@ -93,7 +93,8 @@ export class Jobs {
       this.#rows.delete(id);
       this.#files.delete(id);
     }
-    const kept = Object.entries(names).filter(([id]) => listed.has(id));
+    // A list that was asked for before a video was sent does not have it yet.
+    const kept = Object.entries(names).filter(([id]) => listed.has(id) || this.#files.has(id));
     localStorage.setItem(NAMES, JSON.stringify(Object.fromEntries(kept)));
     for (const job of [...videos].reverse()) {
       let row = this.#rows.get(job.id);
