@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, suppress, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
@@ -49,7 +49,12 @@ class Process:
 
     def memory(self) -> int:
         """Bytes of memory; what processes share is counted once."""
-        return sum(process.memory_full_info().pss for process in self._all())
+        total: int = self._top.memory_full_info().pss
+        for process in self._top.children(recursive=True):
+            # A decoder may end between the two looks; it then holds nothing.
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_full_info().pss
+        return total
 
     def _all(self) -> list[psutil.Process]:
         return [self._top, *self._top.children(recursive=True)]
