@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -44,80 +46,59 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.stage = Histogram(
+        histogram = partial(Histogram, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        counter = partial(Counter, registry=self.registry)
+        self.stage = histogram(
             "trackline_stage_seconds",
             "Seconds of one stage of an image's way.",
             ("model", "stage"),
             buckets=STAGE_SECONDS,
-            registry=self.registry,
         )
-        self.batch_size = Histogram(
-            "trackline_batch_size",
-            "Images of a forward.",
-            ("model",),
-            buckets=BATCH_SIZES,
-            registry=self.registry,
+        self.batch_size = histogram(
+            "trackline_batch_size", "Images of a forward.", ("model",), buckets=BATCH_SIZES
         )
-        self.queue_length = Gauge(
+        self.queue_length = gauge(
             "trackline_queue_length",
             "Images and frames that wait for or are in a model.",
             ("model",),
-            registry=self.registry,
         )
-        self.model_ready = Gauge(
-            "trackline_model_ready",
-            "1 while the model passes its forwards.",
-            ("model",),
-            registry=self.registry,
+        self.model_ready = gauge(
+            "trackline_model_ready", "1 while the model passes its forwards.", ("model",)
         )
-        self.forward_failures = Counter(
+        self.forward_failures = counter(
             "trackline_forward_failures",
             "Forwards that raised, hung or answered nonsense.",
             ("model", "cause"),
-            registry=self.registry,
         )
-        self.nonfinite = Counter(
+        self.nonfinite = counter(
             "trackline_nonfinite_detections",
             "Detections dropped because a number of theirs was not finite.",
             ("model",),
-            registry=self.registry,
         )
-        self.requests = Counter(
-            "trackline_requests",
-            "Requests answered.",
-            ("method", "route", "status"),
-            registry=self.registry,
+        self.requests = counter(
+            "trackline_requests", "Requests answered.", ("method", "route", "status")
         )
-        self.request_seconds = Histogram(
+        self.request_seconds = histogram(
             "trackline_request_seconds",
             "Seconds from the request's first byte to the answer's last.",
             ("route",),
             buckets=REQUEST_SECONDS,
-            registry=self.registry,
         )
-        self.sessions = Gauge(
-            "trackline_sessions",
-            "Videos and live connections that are followed.",
-            registry=self.registry,
+        self.sessions = gauge(
+            "trackline_sessions", "Videos and live connections that are followed."
         )
-        self.jobs = Gauge(
-            "trackline_jobs",
-            "Jobs that wait or run.",
-            ("status",),
-            registry=self.registry,
-        )
-        self.live_seconds = Histogram(
+        self.jobs = gauge("trackline_jobs", "Jobs that wait or run.", ("status",))
+        self.live_seconds = histogram(
             "trackline_live_seconds",
             "Seconds from a live frame's last byte to its answer.",
             ("model",),
             buckets=STAGE_SECONDS,
-            registry=self.registry,
         )
-        self.live_dropped = Counter(
+        self.live_dropped = counter(
             "trackline_live_dropped_frames",
             "Live frames that were left out for newer ones.",
             ("model",),
-            registry=self.registry,
         )
 
     def exposition(self) -> bytes:
