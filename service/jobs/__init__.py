@@ -21,13 +21,15 @@ from service.inference.registry import Models
 from service.jobs.feed import Feed
 from service.jobs.folder import INCOMING, JobFolder
 from service.jobs.run import JobRun, Means
-from service.jobs.store import JobRecord, JobStore
+from service.jobs.store import JobRecord, JobStore, StoreFailed
 from service.schemas import ENDED, Status
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 60.0
+RETRY_SECONDS = 5.0
+"""Pause of a worker after the database failed it."""
 STOP_SECONDS = 10.0
 """How long a caller waits for a running job to stop; it does so on its own then."""
 NO_FOLDER = (
@@ -179,8 +181,13 @@ class Jobs:
     def add(self, record: JobRecord, incoming: JobFolder) -> None:
         """Queue a job whose video is complete in the folder ``incoming``."""
         store = self.store
-        incoming.path.rename(self.folder(record.id).path)
-        store.add(record)
+        folder = self.folder(record.id)
+        incoming.path.rename(folder.path)
+        try:
+            store.add(record)
+        except StoreFailed:
+            folder.remove()
+            raise
         self._enqueue(record)
 
     def feed(self, record: JobRecord) -> Feed:
@@ -262,6 +269,9 @@ class Jobs:
                 if run is not None:
                     self._run(run)
                 self.sweep()
+            except StoreFailed:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._stopping, RETRY_SECONDS)
             except Exception:
                 log.exception("a worker of jobs met an error and goes on")
 
@@ -271,8 +281,9 @@ class Jobs:
             self._changed.wait_for(lambda: self._stopping or self._queue, SWEEP_SECONDS)
             if self._stopping or not self._queue:
                 return None
-            job_id = self._queue.popleft()
+            job_id = self._queue[0]
             record = self.store.find(job_id)
+            self._queue.popleft()
             feed = self._feeds.get(job_id)
             if record is None or feed is None:
                 return None
@@ -281,17 +292,26 @@ class Jobs:
             return run
 
     def _run(self, run: JobRun) -> None:
+        again = False
         try:
             run.run()
-        finally:
             if run.cancelled:
                 self._erase(run.id)
-            run.feed.end(
-                ServiceError("the job could not go on; it does at the server's next start")
-            )
+        except StoreFailed:
+            # Nothing is wrong with the job: it keeps its place and its readers, and begins anew.
+            again = not run.cancelled
+            raise
+        finally:
+            if not again:
+                run.feed.end(
+                    ServiceError("the job could not go on; it does at the server's next start")
+                )
             with self._changed:
                 del self._running[run.id]
-                self._feeds.pop(run.id, None)
+                if again:
+                    self._queue.appendleft(run.id)
+                else:
+                    self._feeds.pop(run.id, None)
                 self._changed.notify_all()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -69,21 +70,29 @@ class LineLog:
             return
         view = memoryview(line)
         offset = self.length
-        try:
+        with _storing():
             while view:
                 count = os.pwrite(self._file, view, offset)
                 view, offset = view[count:], offset + count
-        except OSError as error:
-            raise StorageFailed("the disk of the server has no room for the tracks") from error
         self.length = offset
 
     def sync(self) -> None:
-        """Have everything on the disk."""
-        os.fdatasync(self._file)
+        """Have everything on the disk; raises as `append` does."""
+        with _storing():
+            os.fdatasync(self._file)
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    """Writes to the disk; what it refuses is an error that callers know."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed("the disk of the server has no room for the tracks") from error
 
 
 class DetectionLog:
@@ -103,9 +112,12 @@ class DetectionLog:
         self._tracker = tracker
         self._dim = dim
         self._frames = 0
-        self._rows = folder.detections.open("wb")
-        self._looks = folder.embeddings.open("wb")
-        self._motion = folder.motion.open("wb")
+        with _storing(), ExitStack() as opened:
+            self._rows, self._looks, self._motion = (
+                opened.enter_context(path.open("wb"))
+                for path in (folder.detections, folder.embeddings, folder.motion)
+            )
+            self._files = opened.pop_all()
 
     def update(
         self,
@@ -130,9 +142,10 @@ class DetectionLog:
                 return answer
 
         tracks = self._tracker.update(boxes, scores, classes, asked, frame, timestamp)
-        self._rows.write(rows.tobytes())
-        self._looks.write(looks.tobytes())
-        self._motion.write(self._tracker.motion.tobytes())
+        with _storing():
+            self._rows.write(rows.tobytes())
+            self._looks.write(looks.tobytes())
+            self._motion.write(self._tracker.motion.tobytes())
         return tracks
 
     @property
@@ -157,9 +170,8 @@ class DetectionLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._rows.close()
-        self._looks.close()
-        self._motion.close()
+        with _storing():
+            self._files.close()
 
 
 def read_detections(folder: JobFolder) -> tuple[Rows, NDArray[np.float32] | None]:

@@ -15,6 +15,7 @@ import orjson
 
 from models.errors import InvalidInput
 from service.decoding.decoders import Decoders
+from service.decoding.errors import StorageFailed
 from service.drawing.annotate import annotate_video
 from service.errors import NotFound, ShuttingDown
 from service.jobs.folder import JobFolder
@@ -70,6 +71,8 @@ class Results:
             Refined tracks of a job that has smoothed ones already.
         NotFound
             The job was removed meanwhile.
+        StorageFailed
+            The disk has no room for the file.
         """
         base = "refined" if refined else "tracks"
 
@@ -89,6 +92,8 @@ class Results:
             It has no frame that can be drawn.
         NotFound
             The job was removed meanwhile.
+        StorageFailed
+            The disk has no room for it.
         """
         return await self._make(
             store,
@@ -106,6 +111,8 @@ class Results:
                 store.update(record.id, bytes=folder.size())
             except FileNotFoundError as error:
                 raise NotFound("the job was removed") from error
+            except OSError as error:
+                raise StorageFailed("the disk of the server has no room for the file") from error
             return path
 
         return await asyncio.wrap_future(self._maker.submit(work))
@@ -137,8 +144,11 @@ def _made(folder: JobFolder, name: str, make: Callable[[Path], None]) -> Path:
     path = folder.result(name)
     if not path.exists():
         draft = folder.draft(name)
-        make(draft)
-        draft.replace(path)
+        try:
+            make(draft)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
     return path
 
 

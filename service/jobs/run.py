@@ -22,7 +22,7 @@ from service.jobs.feed import Feed
 from service.jobs.folder import JobFolder
 from service.jobs.log import DetectionLog, LineLog
 from service.jobs.progress import Progress
-from service.jobs.store import JobRecord, JobStore
+from service.jobs.store import JobRecord, JobStore, StoreFailed
 from service.schemas import Status
 from service.settings import Settings
 from service.tracks import lines
@@ -115,7 +115,13 @@ class JobRun:
             self._session.cancel(ClientGone())
 
     def run(self) -> None:
-        """Follow the video to its end, to a failure, or to `stop`; the store then says which."""
+        """Follow the video to its end, to a failure, or to `stop`; the store then says which.
+
+        Raises
+        ------
+        StoreFailed
+            The store cannot be told; another run may do better.
+        """
         self._store.update(self.id, status=Status.RUNNING)
         with closing(LineLog(self._folder.lines, self._record.length)) as file:
             progress = Progress(
@@ -126,6 +132,8 @@ class JobRun:
                 progress.finish(last)
             except Interrupted:
                 log.info("job %s was interrupted", self.id)
+            except StoreFailed:
+                raise
             except Exception as error:
                 self._fail(error, progress)
             else:

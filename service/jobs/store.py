@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    Connection,
     Engine,
     Float,
     Integer,
@@ -24,10 +28,20 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
+from service.errors import ServiceError
 from service.schemas import Status
 
+log = logging.getLogger(__name__)
+
 BUSY_MS = 5000
+
+
+class StoreFailed(ServiceError):
+    """The table of jobs cannot be read or written now."""
+
+    status, code = 503, "store-failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +118,20 @@ class JobStore:
     ----------
     url : str
         The database, as SQLAlchemy writes it. SQLite is put into WAL mode.
+
+    Raises
+    ------
+    StoreFailed
+        By every method: the database cannot be reached, is locked for too long, takes no writes,
+        has no room, or is damaged.
     """
 
     def __init__(self, url: str) -> None:
         self._engine = create_engine(url)
         if self._engine.dialect.name == "sqlite":
             _prepare_sqlite(self._engine)
-        _META.create_all(self._engine)
+        with self._transaction() as connection:
+            _META.create_all(connection)
 
     @classmethod
     def at(cls, path: Path) -> JobStore:
@@ -120,7 +141,7 @@ class JobStore:
     def add(self, record: JobRecord) -> None:
         """Add a job behind all others."""
         values = {name: getattr(record, name) for name in JobRecord.__dataclass_fields__}
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(insert(_JOBS).values(values))
 
     def find(self, job_id: str, owner: str | None = None) -> JobRecord | None:
@@ -128,14 +149,14 @@ class JobStore:
         query = select(*_FIELDS).where(_JOBS.c.id == job_id)
         if owner is not None:
             query = query.where(_JOBS.c.owner == owner)
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else _record(row)
 
     def newest(self, owner: str, most: int) -> list[JobRecord]:
         """The jobs of an owner, the last one sent first."""
         query = select(*_FIELDS).where(_JOBS.c.owner == owner)
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(query.order_by(_JOBS.c.number.desc()).limit(most)).all()
         return [_record(row) for row in rows]
 
@@ -144,28 +165,39 @@ class JobStore:
         query = select(*_FIELDS).order_by(_JOBS.c.finished, _JOBS.c.number)
         if statuses:
             query = query.where(_JOBS.c.status.in_(statuses))
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             return [_record(row) for row in connection.execute(query).all()]
 
     def total_bytes(self) -> int:
         """Bytes of all jobs together."""
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             return int(connection.execute(select(func.sum(_JOBS.c.bytes))).scalar() or 0)
 
     def update(self, job_id: str, **values: Any) -> bool:
         """Change a job; False if there is none any more."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             done = connection.execute(update(_JOBS).where(_JOBS.c.id == job_id).values(values))
         return done.rowcount > 0
 
     def remove(self, job_id: str) -> None:
         """Forget a job."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(delete(_JOBS).where(_JOBS.c.id == job_id))
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            log.error("the database of the jobs cannot be used", exc_info=error)
+            raise StoreFailed(
+                "the server cannot reach its list of jobs now; try again later"
+            ) from error
 
 
 def _record(row: Any) -> JobRecord:
@@ -178,6 +210,7 @@ def _prepare_sqlite(engine: Engine) -> None:
     def configure(connection: Any, _: Any) -> None:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
+        # A job that was accepted outlives a power cut too.
+        cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
         cursor.close()

@@ -131,9 +131,18 @@ class Backlog:
 
 
 def unnamed_file(directory: Path | None) -> int:
-    """Descriptor of a file on disk that goes when it is closed, whatever happens."""
-    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
-        return os.dup(file.fileno())
+    """Descriptor of a file on disk that goes when it is closed, whatever happens.
+
+    Raises
+    ------
+    StorageFailed
+        The disk has no room for one more.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+            return os.dup(file.fileno())
+    except OSError as error:
+        raise StorageFailed("the disk of the server has no room for the upload") from error
 
 
 def write_all(descriptor: int, data: bytes, offset: int) -> None:
