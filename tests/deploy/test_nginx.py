@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,14 @@ from tests.service.gate import WAIT
 from tests.service.live_client import LOSSLESS, finish, hear, live, photo
 from tests.service.pictures import encode
 from tests.service.serving import serving
+from tests.service.test_client_tls import certificate
 from tests.service.test_track import TRACK, comparable, lines_of
 from tests.service.wire import Wire
 
+__all__ = ["certificate"]
+
 SERVER = "127.0.0.1:8000"
+INSIDE = ("/etc/nginx/certificate.pem", "/etc/nginx/key.pem")
 LONG = 60.0
 """Seconds for 27 MB through a proxy and a decoder on a busy machine."""
 NGINX = """
@@ -34,19 +39,22 @@ http {{
 
 
 @contextmanager
-def nginx(folder: Path, server: str) -> Iterator[str]:
-    """The address of nginx with our configuration, without its certificate."""
+def nginx(folder: Path, server: str, *certificate: Path) -> Iterator[str]:
+    """The address of nginx with our configuration, in clear text where there is no certificate."""
     program = needed("nginx", "nginx-light")
     port = free_port()
-    lines = (DEPLOY / "nginx" / "trackline.conf").read_text().splitlines()
-    text = "\n".join(line for line in lines if "ssl_certificate" not in line)
-    for ours, here in (("listen 443 ssl", f"listen 127.0.0.1:{port}"), (SERVER, server)):
+    text = (DEPLOY / "nginx" / "trackline.conf").read_text()
+    if not certificate:
+        text = "\n".join(line for line in text.splitlines() if "ssl_certificate" not in line)
+    listen = f"listen 127.0.0.1:{port}{' ssl' if certificate else ''}"
+    files = zip(INSIDE, certificate, strict=False)
+    for ours, here in (("listen 443 ssl", listen), (SERVER, server), *files):
         assert ours in text
-        text = text.replace(ours, here)
+        text = text.replace(ours, str(here))
     (folder / "trackline.conf").write_text(text)
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder, user=folder.owner()))
     with running([program, "-p", folder, "-e", "stderr", "-c", folder / "nginx.conf"], port):
-        yield f"http://127.0.0.1:{port}"
+        yield f"http{'s' if certificate else ''}://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -102,3 +110,13 @@ def test_large_bodies_go_through_and_the_server_refuses_what_is_too_large(proxie
 def test_counters_stay_inside(proxied: str, client: httpx.Client) -> None:
     assert client.get("/metrics").status_code == 200
     assert httpx.get(f"{proxied}/metrics").status_code == 404
+
+
+def test_with_its_certificate_it_answers_by_tls_alone(
+    tmp_path: Path, client: httpx.Client, certificate: tuple[Path, Path]
+) -> None:
+    trusted = ssl.create_default_context(cafile=str(certificate[0]))
+    with nginx(tmp_path, client.base_url.netloc.decode(), *certificate) as address:
+        assert httpx.get(f"{address}/v2/health/ready", verify=trusted).is_success
+        in_clear = httpx.get(address.replace("https", "http"))
+        assert (in_clear.status_code, in_clear.headers["server"].split("/")[0]) == (400, "nginx")

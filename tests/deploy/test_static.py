@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -104,6 +105,34 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
 
 def test_prometheus_takes_its_configuration_and_its_rules() -> None:
     check(needed("promtool", "prometheus"), "check", "config", DEPLOY / "prometheus/prometheus.yml")
+
+
+def test_grafana_finds_its_dashboard_and_the_dashboard_its_prometheus() -> None:
+    services = yaml.safe_load(COMPOSE[0].read_text())["services"]
+    mounted = {inside: ROOT / here for here, inside in volumes(services["grafana"])}
+    folder = mounted["/etc/grafana/provisioning"]
+    (source,) = provisioned(folder / "datasources")["datasources"]
+    address = urlsplit(source["url"])
+    assert services[address.hostname]["image"].startswith("prom/prometheus")
+    assert address.port == 9090  # Prometheus' own; the compose file tells it no other
+    (provider,) = provisioned(folder / "dashboards")["providers"]
+    (board,) = mounted[provider["options"]["path"]].glob("*.json")
+    for panel in json.loads(board.read_text())["panels"]:
+        assert panel["datasource"] == {"type": source["type"], "uid": source["uid"]}
+
+
+def provisioned(folder: Path) -> dict[str, Any]:
+    """The one file in a folder that Grafana reads at its start."""
+    (path,) = folder.iterdir()
+    assert path.suffix in (".yml", ".yaml")
+    read: dict[str, Any] = yaml.safe_load(path.read_text())
+    assert read["apiVersion"] == 1
+    return read
+
+
+def volumes(service: dict[str, Any]) -> list[list[str]]:
+    """What a container has from outside: where that is, and where it is inside."""
+    return [volume.split(":")[:2] for volume in service["volumes"]]
 
 
 def test_dashboard_and_alerts_ask_for_what_the_server_measures() -> None:
