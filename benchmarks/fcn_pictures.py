@@ -66,7 +66,7 @@ def detections(weights: Path, image: Image) -> Image:
     names = dict(enumerate(spec.names))
     runtime = TorchRuntime(network)
     detector = FcnDetector("fcn", names, runtime, stride=spec.stride, imgsz=spec.imgsz)
-    (found,) = detector.predict([image], conf=0.4, iou=0.5)
+    (found,) = detector.predict([image], conf=0.4)
     return draw_detections(image, found)
 
 

@@ -15,6 +15,10 @@ from models.nms import batched_nms
 from models.runtime import Runtime
 from models.types import Detections, DetectOptions, Image
 
+MOST_IOU = 0.5
+"""Several cells answer for one object, by boxes that overlap by more than this and often by less
+than the 0.7 at which networks with finer boxes are suppressed."""
+
 
 class RawGrid(NamedTuple):
     """The answer for one image; see `models.fcn_network.FcnAnswer`."""
@@ -27,7 +31,8 @@ class RawGrid(NamedTuple):
 class FcnDetector(BatchDetector):
     """An FCN network with what goes before and after it; a `models.detector.Detector`.
 
-    The score of a detection is its objectness times the probability of its class.
+    The score of a detection is its objectness times the probability of its class. Boxes are
+    suppressed at an IoU of `MOST_IOU` at most: an ``iou`` above it has no effect.
 
     Parameters
     ----------
@@ -95,7 +100,8 @@ class FcnDetector(BatchDetector):
         rows, columns, classes, scores = rows[keep], columns[keep], classes[keep], scores[keep]
         boxes = decode_boxes(raw.boxes[:, rows, columns].T, columns, rows, self.stride)
         groups = np.zeros_like(classes) if options.agnostic else classes
-        kept = batched_nms(boxes, scores, groups, options.iou)[: options.max_det]
+        threshold = min(options.iou, MOST_IOU)
+        kept = batched_nms(boxes, scores, groups, threshold)[: options.max_det]
         found = prepared.letterbox.to_image(boxes[kept])
         return Detections(found, scores[kept], classes[kept], self.names)
 

@@ -39,7 +39,7 @@ def test_a_detector_finds_what_it_has_learnt_on_every_runtime(runtime: str) -> N
     assert detector.imgsz == trained.SIDE
     for seed in range(trained.PICTURES):
         image, boxes, classes = picture(seed, trained.SIDE)
-        (found,) = detector.predict([image], conf=0.4, iou=0.5)
+        (found,) = detector.predict([image], conf=0.4)
         overlap = box_iou(boxes, found.boxes)
         assert overlap.max(axis=1).min() > 0.7
         assert found.classes[overlap.argmax(axis=1)].tolist() == classes.tolist()

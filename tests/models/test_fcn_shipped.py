@@ -51,7 +51,7 @@ def test_it_finds_what_its_teacher_finds_on_the_motorway(fcn: Detector) -> None:
     teacher = load_detector("yolo26n", device="cpu")
     (expected,) = teacher.predict([image], conf=0.5, classes=["car", "truck", "bus"])
     teacher.close()
-    (found,) = fcn.predict([image], conf=0.3, iou=0.5, classes=["vehicle"])
+    (found,) = fcn.predict([image], conf=0.3, classes=["vehicle"])
     overlap = box_iou(expected.boxes, found.boxes)
     assert (overlap.max(axis=1) > 0.5).mean() > 0.7
 
@@ -62,7 +62,7 @@ def test_it_finds_the_people_of_a_surveillance_camera(fcn: Detector, mot_dir: Pa
     here = truth[truth[:, 0] == 201, 2:6]
     people = np.concatenate([here[:, :2], here[:, :2] + here[:, 2:]], axis=1).astype(np.float32)
     image = frame(sequence / "PETS09-S2L1.mp4", 200)
-    (found,) = fcn.predict([image], conf=0.3, iou=0.5, classes=["person"])
+    (found,) = fcn.predict([image], conf=0.3, classes=["person"])
     overlap = box_iou(people, found.boxes)
     # The ground truth draws its boxes more widely than the teacher, so they meet at 0.4.
     assert (overlap.max(axis=1) > 0.4).mean() > 0.7

@@ -38,7 +38,7 @@ def test_a_network_that_is_shipped_is_small_and_here(name: str) -> None:
 @pytest.mark.weights
 def test_the_detector_finds_the_vehicles_of_frames_it_has_not_learnt(frames: list[Image]) -> None:
     student, teacher = load_detector("fcn"), load_detector("yolo26n")
-    found = student.predict(frames, conf=0.25, iou=0.5, classes=["vehicle"])
+    found = student.predict(frames, conf=0.25, classes=["vehicle"])
     expected = teacher.predict(frames, conf=0.5, classes=VEHICLES, agnostic=True)
     seen = []
     for mine, theirs in zip(found, expected, strict=True):
