@@ -109,10 +109,11 @@ class Settings(BaseSettings):
         64 * 640 * 640, "Pixels of one forward, as the network sees them.", least=1024
     )
     image_share: float = Field(
-        default=0.5,
+        default=0.75,
         gt=0,
         lt=1,
-        description="Share of the places in forwards kept for single images while videos run.",
+        description="Share of the places in forwards that single images get while videos wait too; "
+        "the rest is theirs, however many images come.",
         json_schema_extra={"limit": True},
     )
     image_queue: int = _limit(64, "Single images that may wait for or be in one model.")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from models.fake import FakePrepared
 from models.types import DetectOptions
 from service.inference.fair_queue import FairQueue, Item
+from service.settings import Settings
 
 PLENTY = 10**9
 
@@ -49,6 +50,21 @@ def test_a_session_is_served_in_its_own_order() -> None:
 def test_half_of_the_places_go_to_images_while_both_wait() -> None:
     queue = filled(*["a", "b"] * 4, *[None] * 4)
     assert taken(queue)[:8] == [None, "a", None, "b", None, "a", None, "b"]
+
+
+def test_by_default_three_images_go_between_two_frames_while_both_wait() -> None:
+    queue = filled(*["a", "b"] * 4, *[None] * 40, share=Settings().image_share)
+    assert taken(queue)[:10] == [None, "a", None, None, None, "b", None, None, None, "a"]
+
+
+def test_however_many_images_come_videos_keep_their_share_of_the_forwards() -> None:
+    queue = filled(*[f"video {n}" for n in range(8)] * 40, share=Settings().image_share)
+    kinds = []
+    for number in range(400):
+        while len(queue) < 400:
+            queue.put(item(None, (8, 8 + 8 * (number % 3))))
+        kinds += [one.session is None for one in queue.take(1, PLENTY)]
+    assert kinds.count(False) >= 100
 
 
 def test_an_image_that_meets_waiting_videos_goes_next() -> None:

@@ -6,7 +6,7 @@ import re
 import statistics
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.detector import Detector, load_detector
 from models.fake import FakeDetector, FakePrepared
 from models.types import Image
 from service.inference.fair_queue import FairQueue, Item
@@ -37,6 +38,8 @@ VIDEOS = [
         *(("webm", 40), ("mov", 28), ("mjpeg", 36), ("mp4", 48)),
     )
 ]
+
+SHORT_VIDEOS = [clip("mp4", 4 + number % 3, size=(WIDTH, HEIGHT)) for number in range(8)]
 
 
 def marked_png(width: int, height: int) -> bytes:
@@ -131,6 +134,77 @@ def test_videos_are_answered_as_alone_and_images_wait_for_three_batches_at_most(
     assert len(detector.waits) == len(answers)
     assert max(detector.waits) <= 3
     assert max(detector.sizes) > 2, "they did not share batches"
+
+
+class Turns:
+    """Notes the order of the forwards, and how many of each kind each single image waits for."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.waits: list[tuple[int, int]] = []
+        self._order: list[str] = []
+        self._since: dict[int, int] = {}
+        put, take = FairQueue.put, FairQueue.take
+
+        def noted_put(queue: FairQueue, item: Item) -> None:
+            self._since[id(item)] = len(self._order)
+            put(queue, item)
+
+        def noted_take(queue: FairQueue, most: int, most_pixels: int) -> list[Item]:
+            batch = take(queue, most, most_pixels)
+            for item in batch:
+                before = self._order[self._since.pop(id(item)) :]
+                if item.session is None:
+                    self.waits.append((before.count("image"), before.count("frame")))
+            self._order += ["frame" if item.session else "image" for item in batch]
+            return batch
+
+        patch.setattr(FairQueue, "put", noted_put)
+        patch.setattr(FairQueue, "take", noted_take)
+
+    @property
+    def frames(self) -> int:
+        """Forwards of frames so far."""
+        return self._order.count("frame")
+
+
+def one_by_one(name: str) -> Detector:
+    """A fake that takes one picture at a time, two of them at once, as the runtimes of a CPU do."""
+
+    def take_a_while(batch: Sequence[FakePrepared]) -> None:
+        threading.Event().wait(FORWARD_SECONDS)
+
+    return FakeDetector(take_a_while, slots=2, max_batch=1)
+
+
+@pytest.mark.parametrize(
+    ("load", "model", "videos"),
+    [(one_by_one, "fake", VIDEOS), (load_detector, "yolo26n", SHORT_VIDEOS)],
+    ids=["fake", "yolo26n"],
+)
+def test_where_pictures_go_one_by_one_an_image_waits_for_three_rounds_at_most(
+    load: Callable[[str], Detector],
+    model: str,
+    videos: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A round is up to three images and a frame: `docs/architecture.md`."""
+    detector, turns = load(model), Turns(monkeypatch)
+    with (
+        serving(lambda name: detector, models=model) as (address, _),
+        httpx.Client(base_url=address, timeout=WAIT * 6) as http,
+        ThreadPoolExecutor(len(videos)) as pool,
+    ):
+        alone = [follow(http, video) for video in videos]
+        before = turns.frames
+        with image_clients(http, [marked_png(WIDTH, HEIGHT)] * 4) as answers:
+            together = list(pool.map(lambda video: follow(http, video), videos))
+    assert together == alone
+    assert turns.frames == 2 * before
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(turns.waits) == len(answers) > 20
+    images, frames = map(max, zip(*turns.waits, strict=True))
+    assert images <= 3, "more than those of the other clients"
+    assert frames <= 2, "more than the end of one round and that of the next"
 
 
 def test_a_full_queue_is_429_within_50_ms_under_load() -> None:
