@@ -39,6 +39,8 @@ class Pool(BaseModel, extra="forbid"):
         How many of them; Serve adds one while each has more than ``busy`` requests.
     busy : float
         Requests of a replica that has enough to do.
+    add_after, remove_after : float
+        Seconds for which there must have been too much or too little to do.
     cpus, gpus : float
         What a node must have left for a replica.
     resources : dict
@@ -48,6 +50,8 @@ class Pool(BaseModel, extra="forbid"):
     least: int = Field(default=1, ge=0)
     most: int = Field(default=1, ge=1)
     busy: float = Field(default=8, gt=0)
+    add_after: float = Field(default=30, ge=0)
+    remove_after: float = Field(default=600, ge=0)
     cpus: float = 1
     gpus: float = 0
     resources: dict[str, float] = {}
@@ -60,6 +64,8 @@ class Pool(BaseModel, extra="forbid"):
                 min_replicas=self.least,
                 max_replicas=max(self.least, self.most),
                 target_ongoing_requests=self.busy,
+                upscale_delay_s=self.add_after,
+                downscale_delay_s=self.remove_after,
             ),
             "ray_actor_options": {
                 "num_cpus": self.cpus,

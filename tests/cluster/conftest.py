@@ -14,11 +14,13 @@ import pytest
 
 from models import catalog
 from tests.deploy.programs import free_port
+from tests.service.postgresql import postgresql, programs
 from tests.service.wire import wait_until
 
 START = 300.0
 LONG = 300.0
 MODEL = "yolo26n"
+DETECTOR = f"detector-{MODEL}"
 JOBS_DIR = "jobs"
 
 
@@ -34,27 +36,29 @@ class RunningCluster:
         Ray's own hold of the nodes.
     settings : dict
         Of the application.
-    detectors : int
-        How many replicas the detector has.
+    planned : tuple of int
+        The least and the most detectors.
     """
 
     address: str
     cluster: Any
     settings: dict[str, Any]
-    detectors: int = 0
+    planned: tuple[int, int] = (0, 0)
 
-    def deploy(self, detectors: int) -> None:
+    def deploy(self, least: int, most: int) -> None:
         """Have the application run with so many detectors, one on each worker."""
-        if detectors == self.detectors:
+        if (least, most) == self.planned:
             return
-        self.detectors = detectors
+        self.planned = least, most
         from ray import serve
 
         from service.cluster.deployments import NETWORKS
         from service.ray_app import JOBS, JOBS_PREFIX, Pool, build, build_jobs
 
         on_head = {"cpus": 0.1, "resources": {"head": 0.1}}
-        here = Pool(least=detectors, most=detectors, cpus=1, resources={"worker": 1})
+        here = Pool(
+            least=least, most=most, busy=4, add_after=1, remove_after=5, resources={"worker": 1}
+        )
         args = {
             "settings": self.settings,
             "ingress": on_head,
@@ -66,6 +70,23 @@ class RunningCluster:
         serve.run(build_jobs(args), name=JOBS, route_prefix=JOBS_PREFIX)
         with httpx.Client(base_url=self.address, timeout=LONG) as http:
             wait_until(lambda: http.get("/v2/health/ready").is_success, START)
+
+    def detectors(self) -> int:
+        """How many detectors answer."""
+        from ray import serve
+
+        from service.cluster.deployments import NETWORKS
+
+        status = serve.status().applications[NETWORKS].deployments[DETECTOR]
+        return int(status.replica_states.get("RUNNING", 0))
+
+
+def replicas(name: str) -> list[Any]:
+    """The living actors of a deployment of Serve, named ``application#deployment``."""
+    from ray.util.state import list_actors
+
+    alive = list_actors(filters=[("state", "=", "ALIVE")])
+    return [actor for actor in alive if (actor.name or "").startswith(f"SERVE_REPLICA::{name}#")]
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +101,17 @@ def video() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def database_url() -> Iterator[str]:
+    """Of a PostgreSQL server of its own."""
+    bin_dir = programs()
+    if bin_dir is None:
+        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
+    with postgresql(bin_dir) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> dict[str, Any]:
     """Of the application, whatever runs its networks."""
     return {
         "models": MODEL,
@@ -88,6 +119,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "segmenters": "",
         "threads": 1,
         "jobs_dir": str(tmp_path_factory.mktemp(JOBS_DIR)),
+        "database_url": database_url,
     }
 
 
@@ -114,7 +146,7 @@ def cluster(settings: dict[str, Any]) -> Iterator[RunningCluster]:
         options = HTTPOptions(host="127.0.0.1", port=port)
         serve.start(proxy_location="HeadOnly", http_options=options)
         running = RunningCluster(f"http://127.0.0.1:{port}", nodes, settings)
-        running.deploy(detectors=1)
+        running.deploy(least=1, most=1)
         yield running
         serve.shutdown()
     finally:
