@@ -28,20 +28,11 @@ runroot = "{run}"
 """
 ENGINE = """
 [containers]
-netns = "host"
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+default_ulimits = ["nofile=16384:16384", "nproc=16384:16384"]
 [engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
-"""
-ON_HOST = """
-services:
-  trackline:
-    network_mode: host
-    environment:
-      TRACKLINE_HOST: 127.0.0.1
-      TRACKLINE_PORT: ${TRACKLINE_PORT:-8000}
 """
 
 
@@ -83,7 +74,8 @@ class Containers:
         mounts = [f"{BUNDLE}:{BUNDLE}:ro", *self._wheels()]
         arguments = {"PYTHON_IMAGE": BASE, **arguments}
         self.run(
-            needed("buildah", "buildah"), "bud", "--isolation", "chroot", "--format", "docker",
+            needed("buildah", "buildah"), "bud", "--isolation", "chroot", "--network", "host",
+            "--format", "docker",
             *(f"--volume={mount}" for mount in mounts),
             *(f"--build-arg={name}={value}" for name, value in arguments.items()),
             "--tag", tag, ".",
@@ -91,13 +83,11 @@ class Containers:
         return int(self.run("podman", "image", "inspect", "--format={{.Size}}", tag))
 
     @contextmanager
-    def compose(self, project: str, **variables: str) -> Iterator[None]:
-        """The compose file's server on this machine's network, stopped at the end."""
-        local = self._file("here.yml", ON_HOST)
+    def compose(self, project: str, *services: str, **variables: str) -> Iterator[None]:
+        """Services of the compose file as it is, in networks of their own, stopped at the end."""
         program = Path(sys.executable).with_name("podman-compose")
-        files = ["-f", "docker-compose.yml", "-f", local]
-        command: list[str | Path] = [program, "--project-name", project, *files]
-        self.run(*command, "up", "--detach", "--no-build", "trackline", **variables)
+        command: list[str | Path] = [program, "--project-name", project, "--profile", "cluster"]
+        self.run(*command, "up", "--detach", "--no-build", *services, **variables)
         try:
             yield
         finally:

@@ -23,9 +23,11 @@ from tests.service.wire import wait_until
 pytestmark = pytest.mark.deploy
 
 TAG = "localhost/trackline:0.1.0"
+RAY_TAG = f"{TAG}-ray"
 MOST_BYTES = 1_150_000_000
 """Of the small image on Debian's base, which is some 100 MB larger than python:3.11-slim."""
 LONG = 120.0
+START = 300.0
 FRAMES = 40
 
 
@@ -46,6 +48,14 @@ def size(containers: Containers) -> int:
     """Bytes of the small image, once it is built."""
     containers.build_base()
     return containers.build(TAG, TORCH_INDEX="", KEEP_TORCH="no", WEIGHTS=WEIGHTS)
+
+
+@pytest.fixture(scope="module")
+def ray_image(containers: Containers, size: int) -> None:
+    """The small image with Ray in it, once it is built."""
+    containers.build(
+        RAY_TAG, TORCH_INDEX="", KEEP_TORCH="no", WEIGHTS=WEIGHTS, EXTRAS="postgresql,ray"
+    )
 
 
 @pytest.fixture
@@ -74,23 +84,44 @@ def test_the_server_answers_from_outside_and_keeps_its_jobs(
     variables = {"TRACKLINE_PORT": str(port), "TRACKLINE_EMBEDDER": "mobilenet"}
     name = f"{project}_trackline_1"
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=LONG) as http:
-        with containers.compose(project, **variables):
+        with containers.compose(project, "trackline", **variables):
             wait_until(lambda: ready(http), LONG)
             containers.run("podman", "healthcheck", "run", name)
             found = http.post("/v1/detect", content=jpeg(), headers=JPEG)
             assert found.is_success, found.text
-            lines = http.post("/v1/track", params={"end": FRAMES}, content=video).text.splitlines()
-            assert [json.loads(line)["type"] for line in (lines[0], lines[-1])] == ["header", "end"]
-            assert sum(len(json.loads(line).get("objects", ())) for line in lines) > FRAMES
+            assert_followed(http, video)
             job = http.post("/v1/videos", params={"end": FRAMES}, content=video).json()
             tracks = http.get(job["links"]["tracks"]).text
             assert_scraped(tmp_path, http)
             containers.run("podman", "stop", "--time", "20", name)
             state = containers.run("podman", "inspect", "--format={{.State.ExitCode}}", name)
             assert state.strip() == "0"
-        with containers.compose(project, **variables):
+        with containers.compose(project, "trackline", **variables):
             wait_until(lambda: ready(http), LONG)
             assert http.get(job["links"]["tracks"]).text == tracks
+
+
+def test_a_head_and_two_workers_answer_and_go_on_without_one_of_them(
+    containers: Containers, ray_image: None, video: bytes
+) -> None:
+    project, port = f"trackline-{uuid.uuid4().hex[:8]}", free_port()
+    nodes = ("ray-head", "ray-worker")
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=LONG) as http,
+        containers.compose(project, *nodes, TRACKLINE_CLUSTER_PORT=str(port)),
+    ):
+        wait_until(lambda: ready(http), START)
+        assert_followed(http, video)
+        containers.run("podman", "kill", f"{project}_ray-worker_1")
+        assert http.post("/v1/detect", content=jpeg(), headers=JPEG).is_success
+        assert_followed(http, video)
+
+
+def assert_followed(http: httpx.Client, video: bytes) -> None:
+    """The video's tracks come, to their end."""
+    lines = http.post("/v1/track", params={"end": FRAMES}, content=video).text.splitlines()
+    assert [json.loads(line)["type"] for line in (lines[0], lines[-1])] == ["header", "end"]
+    assert sum(len(json.loads(line).get("objects", ())) for line in lines) > FRAMES
 
 
 def ready(http: httpx.Client) -> bool:
