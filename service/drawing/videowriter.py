@@ -40,20 +40,36 @@ class VideoWriter:
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = TIME_BASE
         self._stream = stream
+        self._intact = True
 
     def write(self, image: Image, time: float) -> None:
-        """Append a picture, uint8 [H, W, 3], shown from ``time`` seconds on."""
+        """Append a picture, uint8 [H, W, 3], shown from ``time`` seconds on.
+
+        Raises
+        ------
+        OSError
+            The disk has no room for it.
+        """
         height, width = self._size
         cropped = np.ascontiguousarray(image[:height, :width])
         frame = av.VideoFrame.from_ndarray(cropped, format="bgr24")
         frame.pts = round(time / TIME_BASE)
         frame.time_base = TIME_BASE
-        self._container.mux(self._stream.encode(frame))
+        self._mux(frame)
 
     def close(self) -> None:
-        """Write what the encoder still holds, and the index."""
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
+        """Write what the encoder still holds, and the index; raises as `write` does."""
+        try:
+            if self._intact:
+                self._mux(None)
+        finally:
+            self._container.close()
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        # To go on after a header that could not be written would end the process (PyAV 18).
+        self._intact = False
+        self._container.mux(self._stream.encode(frame))
+        self._intact = True
 
     def __enter__(self) -> VideoWriter:
         return self

@@ -1,0 +1,7 @@
+"""Fixtures of the faults: those of the service."""
+
+from __future__ import annotations
+
+from tests.service.conftest import client, gate, jobs_dir
+
+__all__ = ["client", "gate", "jobs_dir"]
