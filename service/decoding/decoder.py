@@ -7,14 +7,18 @@ object a message; what it hears there are the numbers of slots that are free aga
 ::
 
     {"type": "header", "width", "height", "fps", "frames"}
-    {"type": "frame", "frame", "time", "slot"}     slot null: decoded, and not asked for
+    {"type": "frame", "frame", "time", "slot", "took", "at"}
     {"type": "end", "damaged", "complete"} or {"type": "error", "code", "message"}
+
+A frame's ``slot`` is null where it was decoded and not asked for; ``took`` are the seconds of its
+decoding, without any waiting, and ``at`` is when it was done, on the clock that all processes share.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -108,6 +112,7 @@ class _Decoding:
     frames: int = 0
     damaged: int = 0
     time: float = 0.0
+    took: float = 0.0
     first_time: float | None = None
     frame_duration: float = 1 / DEFAULT_FPS
 
@@ -135,6 +140,7 @@ class _Decoding:
         """The frames in order; a packet that cannot be decoded is counted and left out."""
         tail_is_damaged = False
         for packet in self._packets(container, stream):
+            began = time.monotonic()
             try:
                 frames = stream.codec_context.decode(packet)
             except MemoryError:
@@ -143,6 +149,8 @@ class _Decoding:
                 self.damaged += 1
                 tail_is_damaged = True
                 continue
+            finally:
+                self.took += time.monotonic() - began
             tail_is_damaged = tail_is_damaged and not frames
             yield from frames
         if tail_is_damaged and self.frames:
@@ -204,8 +212,19 @@ class _Decoding:
         slot = None
         if self.job.wants(self.frames):
             slot = self._free_slot()
+            began = time.monotonic()
             self._write(frame, slot)
-        _say(self.control, type="frame", frame=self.frames, time=self.time, slot=slot)
+            self.took += time.monotonic() - began
+        took, self.took = self.took, 0.0
+        _say(
+            self.control,
+            type="frame",
+            frame=self.frames,
+            time=self.time,
+            slot=slot,
+            took=took,
+            at=time.monotonic(),
+        )
 
     def _advance(self, frame: VideoFrame) -> None:
         """Set the time: seconds after the first frame, always growing."""

@@ -56,12 +56,18 @@ class VideoFrame:
         among those asked for.
     slot : int or None
         Where in the ring the image is.
+    decode_seconds : float
+        What its decoding took, without any waiting.
+    decoded_at : float
+        ``time.monotonic`` when it was decoded.
     """
 
     number: int
     time: float
     image: Image | None
     slot: int | None
+    decode_seconds: float
+    decoded_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,8 @@ class Video:
             case "frame":
                 number, seconds, slot = message["frame"], message["time"], message["slot"]
                 image = None if slot is None else self._ring.image(slot)
-                return VideoFrame(number, seconds, image, slot)
+                took, at = float(message["took"]), float(message["at"])
+                return VideoFrame(number, seconds, image, slot, took, at)
             case "end":
                 return VideoEnd(message["damaged"], message["complete"])
             case _:

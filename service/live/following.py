@@ -146,7 +146,7 @@ class Live:
     async def _detect(self, arrival: Arrival) -> tuple[Image, Detections]:
         options = self._options
         image, decode_ms = await self._means.codec.decode(arrival.data)
-        self._means.stages.decoded(decode_ms / 1000)
+        self._means.stages.decoded(decode_ms / 1000, arrival.number)
         future = self._means.detector.submit(
             image,
             options.detect,

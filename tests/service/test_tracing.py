@@ -57,6 +57,12 @@ def caller(trace: str) -> dict[str, str]:
     return {"traceparent": f"00-{trace}-{'33' * 8}-01"}
 
 
+def number_of(span: Any) -> int:
+    """The frame that a span is of."""
+    (number,) = (one.value.int_value for one in span.attributes if one.key == "trackline.frame")
+    return int(number)
+
+
 def test_stages_are_spans_below_the_request_of_a_caller_who_traces() -> None:
     with collecting() as (endpoint, spans):
         variables = {
@@ -89,5 +95,9 @@ def test_stages_are_spans_below_the_request_of_a_caller_who_traces() -> None:
     )
     assert request.name == "POST /v1/detect"
     assert {one.parent_span_id for one in picture} <= {one.span_id for one in spans}
-    frames = of(VIDEO_TRACE, STAGES | {"track"})
-    assert len(frames) == 5 * 5
+    frames = of(VIDEO_TRACE, STAGES | {"decode", "track"})
+    assert len(frames) == 5 * 6
+    stages = ["decode", "preprocess", "queue", "inference", "postprocess", "track"]
+    for number in range(5):
+        starts = {one.name: one.start_time_unix_nano for one in frames if number_of(one) == number}
+        assert sorted(starts, key=lambda name: starts[name]) == stages
