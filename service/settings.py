@@ -125,6 +125,10 @@ class Settings(BaseSettings):
     max_image_bytes: int = _limit(20 * MIB, "Bytes of the body of an image request.")
     max_image_pixels: int = _limit(50_000_000, "Pixels of an image, width times height.")
     max_image_side: int = _limit(32_768, "Pixels of an image's longer side.")
+    max_pixels_at_once: int = _limit(
+        200_000_000,
+        "Pixels of all pictures that are held decoded at once, 3 bytes each; others wait.",
+    )
     max_images: int = _limit(16, "Images of one multipart request.")
     max_detections: int = _limit(1000, "Largest max_det that a request may ask for.")
     max_imgsz: int = _limit(1920, "Largest imgsz that a request may ask for.", least=32)

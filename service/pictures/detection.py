@@ -11,7 +11,8 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from models.errors import InvalidInput
-from models.types import DetectOptions, Image
+from models.types import DetectOptions
+from service.drawing.render import draw_detections
 from service.errors import TooLarge, UnsupportedMedia
 from service.http.parameters import DetectQuery
 from service.http.stages import Stages
@@ -41,20 +42,33 @@ MOST_FIELDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture, what was found in it, and how long decoding took."""
+    """What was found in a picture; its pixels are let go.
 
-    image: Image
+    Attributes
+    ----------
+    width, height : int
+        Of the picture, upright.
+    inference : Inference
+        The detections.
+    decode_ms : float
+        How long decoding took.
+    drawn : bytes
+        The picture with the detections drawn, as a JPEG, where that was asked for.
+    """
+
+    width: int
+    height: int
     inference: Inference
     decode_ms: float
+    drawn: bytes
 
     def answer(self, model: str, request_id: str) -> dict[str, Any]:
         """The contract's answer for this picture."""
-        height, width = self.image.shape[:2]
         stages = ("preprocess_ms", "queue_ms", "inference_ms", "postprocess_ms")
         times = {stage: round(getattr(self.inference, stage), 3) for stage in stages}
         return {
             "model": model,
-            "image": {"width": width, "height": height},
+            "image": {"width": self.width, "height": self.height},
             "detections": objects(self.inference.detections),
             "timing": {"decode_ms": round(self.decode_ms, 3), **times},
             "batch_size": self.inference.batch_size,
@@ -122,6 +136,8 @@ class Finder:
         Gives the state of the application.
     query : DetectQuery
         The parameters of the request.
+    draw : bool
+        Draw what was found.
 
     Raises
     ------
@@ -129,12 +145,13 @@ class Finder:
         Before anything of the body is read.
     """
 
-    def __init__(self, request: Request, query: DetectQuery) -> None:
+    def __init__(self, request: Request, query: DetectQuery, *, draw: bool = False) -> None:
         state = request.app.state
         state.shutdown.check()
         self._codec: ImageCodec = state.codec
         self._settings: Settings = state.settings
         self._imgsz = query.imgsz
+        self._draw = draw
         self.batcher: ModelQueue = state.models.batcher(query.model)
         self.batcher.check_room()
         self._stages = Stages(state.metrics, self.batcher.name)
@@ -151,9 +168,16 @@ class Finder:
 
     async def _find(self, data: bytes) -> Found:
         deadline = time.monotonic() + self._settings.deadline_seconds
-        image, decode_ms = await self._codec.decode(data)
-        self._stages.decoded(decode_ms / 1000)
-        future = self.batcher.submit(image, self._options, imgsz=self._imgsz, deadline=deadline)
-        inference = await asyncio.wrap_future(future)
-        self._stages.inferred(inference)
-        return Found(image, inference, decode_ms)
+        async with self._codec.room.hold(data):
+            image, decode_ms = await self._codec.decode(data)
+            self._stages.decoded(decode_ms / 1000)
+            future = self.batcher.submit(image, self._options, imgsz=self._imgsz, deadline=deadline)
+            inference = await asyncio.wrap_future(future)
+            self._stages.inferred(inference)
+            drawn = b""
+            if self._draw:
+                drawn = await self._codec.encode(
+                    lambda: draw_detections(image, inference.detections)
+                )
+        height, width = image.shape[:2]
+        return Found(width, height, inference, decode_ms, drawn)

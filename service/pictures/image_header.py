@@ -26,12 +26,16 @@ _NOT_TAKEN = (
     (b"\x1aE\xdf\xa3", "Matroska"),
     (b"<svg", "SVG"),
 )
-_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+# One byte is enough to find a marker: a repeated one would be tried again from each of its places.
+_MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
 _MOST_SEGMENTS = 1000
+_MOST_STRAY = 1 << 16  # bytes between two segments of a JPEG; cameras leave a few
+_MOST_CHUNKS = 20_000  # of a PNG; at the 8 KiB that encoders put into one, these are 160 MiB
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _CORE_HEADER = 12  # bytes of the oldest bitmap header, whose sizes are 16-bit
+_RUN_LENGTHS = (1, 2)  # compressions of bitmaps whose few bytes can take seconds to unfold
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,10 @@ def read_header(data: bytes) -> Header:
     UnsupportedMedia
         It is of a type that is not taken.
     UnreadableMedia
-        It is no picture, or its header is damaged or incomplete.
+        It is empty or no picture, or its header is damaged or incomplete.
     """
+    if not data:
+        raise UnreadableMedia("the body is empty; the bytes of a picture were expected")
     for magic, read in _READERS.items():
         if data.startswith(magic):
             try:
@@ -79,28 +85,38 @@ def read_header(data: bytes) -> Header:
 
 
 def _jpeg(data: bytes) -> Header:
-    """Walk from marker to marker until the one that starts the frame."""
-    at = 2
+    """Walk from marker to marker until the first scan; on the way the frame says its size."""
+    at, header = 2, None
     for _ in range(_MOST_SEGMENTS):
-        found = _MARKER.search(data, at)
+        found = _MARKER.search(data, at, at + _MOST_STRAY)
+        if found is None and at + _MOST_STRAY < len(data):
+            raise UnreadableMedia(f"a JPEG with {_MOST_STRAY} stray bytes in a row is not read")
         if found is None:
-            raise UnreadableMedia("the JPEG is cut off: it ends before its size is said")
+            raise UnreadableMedia("the JPEG is cut off: it ends before its first scan")
         marker, at = found[1][0], found.end()
-        if marker in _START_OF_FRAME:
-            height, width = struct.unpack_from(">HH", data, at + 3)
-            return Header("JPEG", width, height)
+        if marker == _START_OF_SCAN and header is not None:
+            return header
         if marker in (_START_OF_SCAN, _END_OF_IMAGE):
             raise UnreadableMedia("a JPEG without a frame header is no picture")
+        if marker in _START_OF_FRAME:
+            height, width = struct.unpack_from(">HH", data, at + 3)
+            header = header or Header("JPEG", width, height)
         if marker not in _STANDALONE:
             at += struct.unpack_from(">H", data, at)[0]
-    raise UnreadableMedia(f"a JPEG with over {_MOST_SEGMENTS} segments before its size is not read")
+    raise UnreadableMedia(f"a JPEG with over {_MOST_SEGMENTS} segments before a scan is not read")
 
 
 def _png(data: bytes) -> Header:
+    """Read the header chunk, and count the others."""
     if data[12:16] != b"IHDR":
         raise UnreadableMedia("a PNG must begin with its header chunk, this one does not")
     width, height = struct.unpack_from(">II", data, 16)
-    return Header("PNG", width, height)
+    at = 8
+    for _ in range(_MOST_CHUNKS):
+        if at + 12 > len(data):
+            return Header("PNG", width, height)
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    raise UnreadableMedia(f"a PNG of over {_MOST_CHUNKS} chunks is not read")
 
 
 def _webp(data: bytes) -> Header:
@@ -127,7 +143,9 @@ def _bmp(data: bytes) -> Header:
         width, height = struct.unpack_from("<HH", data, 18)
     else:
         # A negative height says that the rows go from the top down.
-        width, height = struct.unpack_from("<ii", data, 18)
+        width, height, _, _, compression = struct.unpack_from("<iiHHI", data, 18)
+        if compression in _RUN_LENGTHS:
+            raise UnsupportedMedia("a BMP in run-length encoding is not taken; save it as PNG")
     return Header("BMP", width, abs(height))
 
 

@@ -22,6 +22,7 @@ from PIL import Image as Pillow
 from models.types import Image
 from service.errors import TooLarge, UnreadableMedia
 from service.pictures.image_header import Header, read_header
+from service.pictures.room import PixelRoom
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,10 @@ Pillow.MAX_IMAGE_PIXELS = None
 # Its formats are imported now, and not while the first caller waits.
 Pillow.preinit()
 
-MOST_SCANS = 100  # a progressive JPEG of an encoder has about ten; each costs a pass over all of it
+MOST_SCANS = 100
+"""Of a progressive JPEG. Encoders write about ten; each costs a pass over the whole picture."""
+MOST_SCANS_OF_THE_LARGEST = 20
+"""Of one that has all the pixels that are allowed: passes are counted, not scans alone."""
 ORIENTATION = 0x0112
 JPEG_QUALITY = 90
 
@@ -45,9 +49,15 @@ class ImageCodec:
     ----------
     settings : Settings
         Largest size, and the number of threads.
+
+    Attributes
+    ----------
+    room : PixelRoom
+        To be held for as long as the pixels of a picture are.
     """
 
     def __init__(self, settings: Settings) -> None:
+        self.room = PixelRoom(settings)
         self._settings = settings
         self._pool = ThreadPoolExecutor(settings.decode_threads, "image")
 
@@ -105,8 +115,6 @@ def decode_image(data: bytes, most_pixels: int, most_side: int) -> Image:
     TooLarge
         Its header claims more pixels, or a longer side, than the limits allow.
     """
-    if not data:
-        raise UnreadableMedia("the body is empty; the bytes of a picture were expected")
     header = read_header(data)
     if max(header.width, header.height) > most_side or header.width * header.height > most_pixels:
         raise TooLarge(
@@ -114,7 +122,7 @@ def decode_image(data: bytes, most_pixels: int, most_side: int) -> Image:
             f"{most_pixels} pixels and {most_side} on a side are taken"
         )
     try:
-        return _decode(data, header)
+        return _decode(data, header, most_pixels)
     except UnreadableMedia:
         raise
     except Exception as error:
@@ -130,20 +138,27 @@ def encode_jpeg(image: Image) -> bytes:
     return encoded
 
 
-def _decode(data: bytes, header: Header) -> Image:
+def _decode(data: bytes, header: Header, most_pixels: int) -> Image:
     with Pillow.open(io.BytesIO(data), formats=[header.kind]) as picture:
         if picture.size != (header.width, header.height):
             raise UnreadableMedia(f"the {header.kind} contradicts itself about its size")
         exif = picture.info.get("exif", b"")
         if header.kind == "JPEG":
-            if data.count(b"\xff\xda") > MOST_SCANS:
-                raise UnreadableMedia(f"a JPEG of more than {MOST_SCANS} scans is not decoded")
+            _refuse_scans(data, header, most_pixels)
             image = _fast_jpeg(data, header)
             if image is None:
                 image = _by_pillow(picture)
         else:
             image = _by_pillow(picture)
     return _turned(image, orientation(exif))
+
+
+def _refuse_scans(data: bytes, header: Header, most_pixels: int) -> None:
+    """Refuse a JPEG that says little and costs much: passes over many pixels."""
+    largest = MOST_SCANS_OF_THE_LARGEST * most_pixels // (header.width * header.height)
+    most = min(MOST_SCANS, largest)
+    if data.count(b"\xff\xda") > most:
+        raise UnreadableMedia(f"a JPEG of this size and more than {most} scans is not decoded")
 
 
 def _fast_jpeg(data: bytes, header: Header) -> Image | None:

@@ -7,13 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from models.errors import InvalidInput
-from service.drawing.render import draw_detections
 from service.http.limits import while_connected
 from service.http.openapi import BINARY, shown
 from service.http.parameters import ImageQuery
 from service.http.refusals import PICTURE, refusals
 from service.http.responses import Json
-from service.pictures.detection import Finder, Found, read_pictures
+from service.pictures.detection import Finder, read_pictures
 from service.schemas import Detected, DetectedSeveral
 
 router = APIRouter(tags=["pictures"])
@@ -63,22 +62,15 @@ async def detect(request: Request, query: Annotated[ImageQuery, Query()]) -> Res
     """
     state = request.app.state
     with state.admission.enter():
-        finder = Finder(request, query)
+        finder = Finder(request, query, draw=query.format == "image")
         pictures = await read_pictures(request, state.settings)
         if query.format == "image" and len(pictures) > 1:
             raise InvalidInput("format: image answers one picture, several were sent")
         found = await while_connected(request, finder.find(pictures))
-        if query.format == "image":
-            return await _drawn(request, found[0])
+    if query.format == "image":
+        return Response(found[0].drawn, media_type="image/jpeg")
     current = request.state.request_id
     answers = [one.answer(finder.batcher.name, current) for one in found]
     if len(answers) == 1:
         return Json(answers[0])
     return Json({"results": answers, "request_id": current})
-
-
-async def _drawn(request: Request, found: Found) -> Response:
-    jpeg = await request.app.state.codec.encode(
-        lambda: draw_detections(found.image, found.inference.detections)
-    )
-    return Response(jpeg, media_type="image/jpeg")

@@ -62,10 +62,11 @@ async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> 
         pictures = await read_pictures(request, state.settings)
         if len(pictures) > 1:
             raise InvalidInput(f"one picture is segmented at a time, {len(pictures)} were sent")
-        image, decode_ms = await state.codec.decode(pictures[0])
-        Stages(state.metrics, name).decoded(decode_ms / 1000)
-        work = asyncio.wrap_future(state.segmenters.submit(image, name))
-        found = await while_connected(request, work)
+        async with state.codec.room.hold(pictures[0]):
+            image, decode_ms = await state.codec.decode(pictures[0])
+            Stages(state.metrics, name).decoded(decode_ms / 1000)
+            work = asyncio.wrap_future(state.segmenters.submit(image, name))
+            found = await while_connected(request, work)
     if query.format == "image":
         return Response(found.png, media_type="image/png")
     height, width = image.shape[:2]

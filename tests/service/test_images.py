@@ -131,7 +131,7 @@ def test_damaged_exif_never_spoils_a_picture(noise: bytes) -> None:
         (encode(with_red_box(), "GIF"), UnsupportedMedia, "this is GIF"),
         (encode(with_red_box(), "TIFF"), UnsupportedMedia, "this is TIFF"),
         (jpeg()[:2] + b"\xff\xda" + bytes(20), UnreadableMedia, "without a frame header"),
-        (jpeg()[:2] + b"\xff\xff\xff", UnreadableMedia, "before its size"),
+        (jpeg()[:2] + b"\xff\xff\xff", UnreadableMedia, "before its first scan"),
         (b"RIFF\x10\0\0\0WEBPJUNK" + bytes(30), UnreadableMedia, "holds no picture"),
         (b"\0\0\0\x1cftypavif" + bytes(20), UnsupportedMedia, "AVIF"),
         (b"RIFF\x10\0\0\0AVI LIST", UnsupportedMedia, "another kind of RIFF"),
