@@ -12,27 +12,32 @@ PORT ?= 8000
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 EXTRA_INDEX = $$($(BIN)/python -c "import urllib.request as u; u.urlopen('$(CPU_INDEX)/torch/', timeout=5)" \
 	2>/dev/null && echo --extra-index-url $(CPU_INDEX))
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Every package by its hashes. torch and torchvision have other files on every index, and go by
+# their versions.
+LOCKED = $(PIP_INSTALL) --require-hashes --no-deps -r requirements/
+TORCH = $(PIP_INSTALL) $(EXTRA_INDEX) -c constraints.txt torch torchvision
 # OpenCV's usual build needs the libraries of a screen (libGL). A machine without them gets the
 # headless build of the same version, which is the same module.
-HEADLESS = $(PIP_INSTALL) --no-deps --force-reinstall \
-	opencv-python-headless==$$(sed -n 's/^opencv-python==//p' constraints.txt)
+HEADLESS = $(LOCKED)headless.txt --force-reinstall
 
-.PHONY: help setup demo serve test test-deploy test-ray check lint types openapi schemathesis foreign-clients format bench bench-peers train-fcn clean
+.PHONY: help setup lock audit sbom demo serve test test-deploy test-ray check lint types openapi schemathesis foreign-clients format bench bench-peers train-fcn clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
 
-.venv/.base: pyproject.toml constraints.txt
+.venv/.base: pyproject.toml constraints.txt requirements/base.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	@echo "Installing Trackline and its pinned dependencies into .venv (about 2 GB on disk) …"
-	$(PIP_INSTALL) $(EXTRA_INDEX) -e .
+	$(LOCKED)base.txt
+	$(TORCH)
+	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@$(BIN)/python -c "import cv2" 2>/dev/null || $(HEADLESS)
 	@touch $@
 
-.venv/.dev: .venv/.base
-	$(PIP_INSTALL) $(EXTRA_INDEX) -e '.[dev]'
+.venv/.dev: .venv/.base requirements/dev.txt
+	$(LOCKED)dev.txt
 	@touch $@
 
 .venv/.weights: .venv/.base models/catalog.toml
@@ -64,9 +69,38 @@ test-deploy: .venv/.dev .venv/.test-weights ## build the image and bring the com
 # the other accounts: PostgreSQL does not run as root.
 LONELY = unshare --net $(if $(filter-out 0,$(shell id -u)),--map-current-user --keep-caps)
 test-ray: .venv/.dev .venv/.test-weights ## a cluster of a head and two workers, one of them killed
-	$(PIP_INSTALL) $(EXTRA_INDEX) -e '.[dev,ray]'
+	$(LOCKED)ray.txt
 	$(LONELY) sh -c 'ip link set lo up && exec $(BIN)/python -m pytest -m ray -o junit_family=xunit1 --junitxml=out/test-ray.xml tests/cluster'
 	@grep -o '<property [^>]*>' out/test-ray.xml
+
+.venv-audit/.installed: requirements/audit.txt
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# What is in base.txt already is left out of the sets that stand on it.
+COMPILE = .venv-audit/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header -c constraints.txt
+EXTRAS = dev otel postgresql ray timm
+lock: .venv-audit/.installed ## write the hashes of all packages anew, from pyproject.toml and constraints.txt
+	$(COMPILE) requirements/audit.in -o requirements/audit.txt
+	$(COMPILE) requirements/headless.in -o requirements/headless.txt --no-deps
+	rm -f $(EXTRAS:%=requirements/%.txt)
+	for set in base $(EXTRAS); do \
+		$(COMPILE) pyproject.toml $$([ $$set = base ] || echo --extra $$set) -o requirements/$$set.txt \
+			--excludes requirements/excluded.txt --no-emit-package torch --no-emit-package torchvision \
+			$$([ $$set = base ] || sed -nE 's/^([a-zA-Z0-9._-]+)==.*/--no-emit-package \1/p' requirements/base.txt) \
+			|| exit; \
+	done
+
+audit: .venv-audit/.installed ## look for known holes in the packages; needs the network
+	.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes \
+		$(patsubst %,-r requirements/%.txt,base $(EXTRAS))
+
+sbom: .venv-audit/.installed .venv/.base ## write out/trackline.cdx.json, a list of what is installed
+	@mkdir -p out
+	.venv-audit/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml \
+		--output-reproducible --output-file out/trackline.cdx.json
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
@@ -121,4 +155,4 @@ format: .venv/.dev ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environments and what was written
-	rm -rf .venv .venv-clients .venv-peers .venv-service-peers out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-audit .venv-clients .venv-peers .venv-service-peers out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
