@@ -11,7 +11,7 @@ object a message; what it hears there are the numbers of slots that are free aga
     {"type": "end", "damaged", "complete"} or {"type": "error", "code", "message"}
 
 A frame's ``slot`` is null where it was decoded and not asked for; ``took`` are the seconds of its
-decoding, without any waiting, and ``at`` is when it was done, on the clock that all processes share.
+decoding, without any waiting, and ``at`` is when it was done, on the clock of all processes.
 """
 
 from __future__ import annotations

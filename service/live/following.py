@@ -161,31 +161,34 @@ class Live:
     async def _answer(self, thread: ThreadPoolExecutor, say: Say) -> None:
         """Track and answer the frames in order; the tracker has a thread of its own."""
         loop = asyncio.get_running_loop()
+        found = Detections.empty()
         while (started := await self._started.get()) is not None:
-            arrival, damage = started.arrival, None
+            arrival, image, damage = started.arrival, None, None
             try:
                 image, found = await started.task
             except UnreadableMedia as error:
-                if self._size is None:
-                    raise
                 # Cameras send half a picture now and then: the tracker looks ahead over it.
-                image, found, damage = None, Detections.empty(found.names), error
+                found, damage = Detections.empty(found.names), error
             self._places.release()
             if image is not None:
                 await self._check_size(arrival, image, say)
+            self._held.append(Held(arrival, found, damage))
+            if self._size is None:
+                # The tracker has seen nothing yet, and how large the frames are is not known.
+                await self._give(Tracks.empty(), say)
+                continue
             work = partial(copy_context().run, self._track, arrival, image, found)
             tracks = await loop.run_in_executor(thread, work)
-            self._held.append(Held(arrival, found, damage))
             if tracks is not None:
                 await self._give(tracks, say)
         if self._size is None:
-            raise UnreadableMedia("frames were expected before the end, got none")
+            raise UnreadableMedia("pictures were expected before the end, got none")
         for late in await loop.run_in_executor(thread, self._means.tracker.flush):
             await self._give(late, say)
         await say(self._messages.of(VideoEnd(damaged=0, complete=True)))
 
     async def _check_size(self, arrival: Arrival, image: Image, say: Say) -> None:
-        """The first frame says how large all of them are; the header says it on."""
+        """The first frame that can be read says how large all are; the header says it on."""
         height, width = image.shape[:2]
         if self._size is None:
             self._size = (width, height)

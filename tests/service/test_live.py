@@ -239,17 +239,34 @@ def test_a_damaged_frame_is_answered_with_its_error_and_the_next_ones_go_on(
     assert (header["type"], end["frames"]) == ("header", 8)
 
 
-@pytest.mark.parametrize("message", [b"no picture at all", photo(1)[:900]])
-def test_a_first_frame_that_cannot_be_read_ends_the_connection(
-    address: str, message: bytes
+@pytest.mark.parametrize("delay", [0, 2])
+@pytest.mark.parametrize("damaged", [b"no picture at all", photo(1)[:900]])
+def test_first_frames_that_cannot_be_read_are_answered_at_once_and_before_the_header(
+    address: str, damaged: bytes, delay: int
 ) -> None:
+    with live(address, LOSSLESS | {"delay": delay}) as socket:
+        for number in range(2):
+            socket.send(damaged)
+            answer = hear(socket)
+            assert (answer["type"], answer["frame"], answer["objects"]) == ("frame", number, [])
+            assert answer["error"]["code"] == "unreadable_media"
+        for number in range(2, 6):
+            socket.send(photo(number))
+        header, *frames, end = finish(socket)
+    assert header["type"] == "header"
+    assert [frame["frame"] for frame in frames] == [2, 3, 4, 5]
+    assert all("error" not in frame and len(frame["objects"]) == 2 for frame in frames)
+    assert end["frames"] == 6
+
+
+def test_frames_of_which_none_can_be_read_end_in_an_error(address: str) -> None:
     with live(address, LOSSLESS) as socket:
-        socket.send(message)
-        error = hear(socket)
-        assert (error["type"], error["code"], error["frame"]) == ("error", "unreadable_media", 0)
-        with pytest.raises(ConnectionClosed):
-            socket.recv(WAIT)
+        socket.send(b"no picture at all")
+        answer, error = finish(socket)
         assert socket.close_code == 1007
+    assert (answer["type"], answer["frame"]) == ("frame", 0)
+    assert (error["type"], error["frame"]) == ("error", 1)
+    assert "got none" in error["message"]
 
 
 def test_frames_of_another_size_are_refused(address: str) -> None:
