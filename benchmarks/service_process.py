@@ -56,6 +56,25 @@ class Process:
                 total += process.memory_full_info().pss
         return total
 
+    def handles(self) -> int:
+        """Open descriptors of the process itself."""
+        return int(self._top.num_fds())
+
+    def threads(self) -> int:
+        """Threads of the process itself."""
+        return int(self._top.num_threads())
+
+    def processes(self) -> int:
+        """It and its descendants."""
+        return len(self._all())
+
+    def kill(self) -> list[int]:
+        """Kill it without a word; answers the ids of what it started and that outlives it."""
+        started = self._top.children(recursive=True)
+        self._top.kill()
+        _, alive = psutil.wait_procs([self._top, *started], timeout=STOP_SECONDS)
+        return [process.pid for process in alive]
+
     def _all(self) -> list[psutil.Process]:
         return [self._top, *self._top.children(recursive=True)]
 
