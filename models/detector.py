@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, Protocol, TypeAlias
 
 from models.errors import InvalidInput, UnknownName
+from models.installed import needing_packages
 from models.types import Detections, DetectOptions, Image, class_ids
 
 Raw: TypeAlias = Any
@@ -195,7 +196,8 @@ def load_detector(
     """
     family = _family(name)
     module, _, function = _FAMILIES[family].partition(":")
-    load = getattr(import_module(module), function)
+    with needing_packages(name):
+        load = getattr(import_module(module), function)
     detector: Detector = load(name, runtime=runtime, device=device, threads=threads)
     return detector
 

@@ -13,6 +13,7 @@ import filelock
 
 from models import catalog
 from models.errors import ModelError
+from models.installed import needing_packages
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ def export_once(
         The weights are not to be had.
     ModelError
         They are no such network, or the cache cannot be written.
+    RuntimeUnavailable
+        What the export needs is not installed.
     """
     path = export_path(name, version)
     if sound(path):
@@ -61,7 +64,8 @@ def export_once(
         with filelock.FileLock(path.with_name(f".{path.name}.lock")):
             if not sound(path):
                 _log.info("%s: exporting to ONNX, once: %s", name, path)
-                write(weights, path)
+                with needing_packages(name):
+                    write(weights, path)
     except OSError as error:
         raise ModelError(f"{name}: cannot export to {path} ({error})") from error
     return path

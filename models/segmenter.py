@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models import catalog
 from models.errors import UnknownName
+from models.installed import needing_packages
 from models.types import Image
 
 
@@ -79,9 +80,9 @@ def load_segmenter(
     if entry.task != "semantic":
         raise UnknownName(f"{name!r} is no semantic segmenter: its task is {entry.task}")
     module = _MODULES.get(PurePath(entry.file).suffix, "zoo_segmenter")
-    segmenter: Segmenter = import_module(f"models.{module}").load(
-        name, runtime=runtime, device=device, threads=threads
-    )
+    with needing_packages(name):
+        load = import_module(f"models.{module}").load
+    segmenter: Segmenter = load(name, runtime=runtime, device=device, threads=threads)
     return segmenter
 
 
