@@ -72,11 +72,17 @@ class Heard:
         try:
             yield
         except ConnectionClosed as error:
-            reason = error.rcvd.reason if error.rcvd else ""
-            message = f"the connection was closed: {reason or 'no reason was given'}"
-            raise StreamCut(message, "cut", self._next_frame) from error
+            raise StreamCut(_why(error), "cut", self._next_frame) from error
         except TimeoutError as error:
             raise AnswerTimeout("no frame came in time") from error
+
+
+def _why(error: ConnectionClosed) -> str:
+    """What is told of a connection that ended before all was said."""
+    if error.rcvd is None and error.sent is None:
+        return "the connection was lost: the server or the network between failed; open another"
+    reason = error.rcvd.reason if error.rcvd else ""
+    return f"the connection was closed: {reason or 'no reason was given'}"
 
 
 def first_message(parameters: Mapping[str, Any]) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from websockets.sync.server import Server, ServerConnection, serve
 
 from models.types import Image
 from service.client import (
@@ -24,7 +28,9 @@ from service.client import (
 from service.client.parameters import LiveParameters
 from tests.service.clients import KINDS, NOW, calling
 from tests.service.clips import picture
+from tests.service.gate import WAIT
 from tests.service.live_client import photo
+from tests.service.scripted import HEADER, frame
 from tests.service.serving import serving
 from tests.service.test_track_counts import UPRIGHT
 from tests.service.wire import wait_until
@@ -32,6 +38,18 @@ from tests.service.wire import wait_until
 KEY = "a-key-of-enough-letters"
 FRAMES = 30
 LOSSLESS: LiveParameters = {"embedder": "none", "mode": "lossless", "fps": 10}
+
+
+@contextmanager
+def running(server: Server) -> Iterator[int]:
+    """The port of a server that answers in a thread of its own."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.socket.getsockname()[1]
+    finally:
+        server.shutdown()
+        thread.join(WAIT)
 
 
 @pytest.fixture(params=KINDS)
@@ -136,6 +154,29 @@ def test_sending_on_a_closed_connection_says_so(client: Client) -> None:
         live.close()
         with pytest.raises(StreamCut):
             live.send(photo(0))
+
+
+def test_a_connection_that_is_lost_is_told_with_the_frame_that_it_was_lost_at(
+    kind: type[Client],
+) -> None:
+    def answer_once_and_die(connection: ServerConnection) -> None:
+        connection.recv(WAIT)  # the parameters
+        connection.recv(WAIT)
+        for message in (HEADER, frame(0, 1)):
+            connection.send(message.decode())
+        connection.socket.shutdown(socket.SHUT_RDWR)
+
+    with (
+        serve(answer_once_and_die, "127.0.0.1", 0) as server,
+        running(server) as port,
+        calling(kind, f"http://127.0.0.1:{port}", **NOW) as client,
+        client.live(**LOSSLESS) as live,
+    ):
+        live.send(photo(0))
+        assert live.receive(timeout=WAIT) is not None
+        with pytest.raises(StreamCut, match="connection was lost") as lost:
+            live.receive(timeout=WAIT)
+    assert lost.value.frame == 1
 
 
 def test_no_frame_in_time_is_said(client: Client) -> None:

@@ -119,6 +119,15 @@ def test_a_body_that_breaks_off_its_encoding_is_refused(small: httpx.Client) -> 
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
+def before_the_body(address: str, length: int) -> bytes:
+    """What is answered to a picture of so many bytes of which none was sent yet."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), WAIT) as connection:
+        head = f"POST /v1/detect HTTP/1.1\r\nHost: here\r\nContent-Length: {length}\r\n\r\n"
+        connection.sendall(head.encode())
+        return connection.recv(65536)
+
+
 def test_a_full_queue_is_429_at_once_and_the_accepted_work_ends(gate: Gate) -> None:
     with (
         serving(lambda name: FakeDetector(gate), image_queue=2) as (address, app),
@@ -134,10 +143,12 @@ def test_a_full_queue_is_429_at_once_and_the_accepted_work_ends(gate: Gate) -> N
             until(lambda: app.state.models.batcher()._waiting["images"] == 2)
             refused = http.post("/v1/detect", content=jpeg(), headers=JPEG)
             unread = http.post("/v1/detect", content=b"no picture", headers=JPEG)
+            unsent = before_the_body(address, 15_000_000)
         finally:
             gate.open()
         assert_problem(refused, 429, "queue-full")
         assert_problem(unread, 429, "queue-full")
+        assert unsent.startswith(b"HTTP/1.1 429 ")
         assert int(refused.headers["retry-after"]) >= 1
         assert [future.result(WAIT).status_code for future in accepted] == [200, 200]
 
