@@ -121,6 +121,9 @@ class Settings(BaseSettings):
         30.0, "Seconds after which an image that still waits is given up.", least=0.01
     )
 
+    max_connections: int = _limit(
+        512, "Connections at once; keep it below the descriptors that the process may have."
+    )
     max_requests: int = _limit(64, "Image requests that may be under way at once.")
     max_image_bytes: int = _limit(20 * MIB, "Bytes of the body of an image request.")
     max_image_pixels: int = _limit(50_000_000, "Pixels of an image, width times height.")
@@ -135,6 +138,11 @@ class Settings(BaseSettings):
     decode_threads: int = _limit(2, "Threads that decode images.")
     stall_seconds: float = _limit(
         30.0, "Seconds without a byte sent or taken after which a caller is given up.", least=0.01
+    )
+    max_body_seconds: float = _limit(
+        120.0,
+        "Seconds in which the body of an image request must come; a video has max_video_seconds.",
+        least=0.01,
     )
 
     max_video_bytes: int = _limit(2048 * MIB, "Bytes of the body of a video request.")

@@ -30,7 +30,7 @@ class BodyLimit:
     app : ASGIApp
         What it wraps.
     settings : Settings
-        Bytes of image and of video requests, and the seconds that a body may stand still.
+        Bytes of image and of video requests, and the seconds that a body may take or stand still.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -43,23 +43,29 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         video = scope["path"].startswith(VIDEO_ROUTES)
-        most = self._settings.max_video_bytes if video else self._settings.max_image_bytes
+        settings = self._settings
+        most = settings.max_video_bytes if video else settings.max_image_bytes
+        seconds = settings.max_video_seconds if video else settings.max_body_seconds
         try:
             refuse_declared(Headers(scope=scope).get("content-length"), most)
         except TooLarge as error:
             await _refuse_early(scope, receive, send, error)
             return
-        body = _CountedBody(receive, most, self._settings.stall_seconds)
+        body = _CountedBody(receive, most, settings.stall_seconds, seconds)
         await self._app(scope, body.receive, body.closing(send))
 
 
 class _CountedBody:
     """The messages of one request's body, with its limits."""
 
-    def __init__(self, receive: Receive, most: int, stall_seconds: float) -> None:
+    def __init__(
+        self, receive: Receive, most: int, stall_seconds: float, whole_seconds: float
+    ) -> None:
         self._receive = receive
         self._most = most
         self._stall_seconds = stall_seconds
+        self._end = asyncio.get_running_loop().time() + whole_seconds
+        self._whole_seconds = whole_seconds
         self._seen = 0
         self._complete = False
         self._refused = False
@@ -68,18 +74,24 @@ class _CountedBody:
         """The next message; raises where a limit is passed."""
         if self._complete:
             return await self._receive()
+        soon = asyncio.get_running_loop().time() + self._stall_seconds
         try:
-            async with asyncio.timeout(self._stall_seconds):
+            async with asyncio.timeout_at(min(soon, self._end)):
                 message = await self._receive()
         except TimeoutError:
             self._refused = True
-            raise UploadStalled(f"no byte of the body came for {self._stall_seconds:g} s") from None
+            raise UploadStalled(self._why(soon)) from None
         self._seen += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
         if self._seen > self._most:
             self._refused = True
             raise TooLarge(_too_many_bytes(self._most))
         return message
+
+    def _why(self, soon: float) -> str:
+        if soon < self._end:
+            return f"no byte of the body came for {self._stall_seconds:g} s"
+        return f"the body took longer to come than {self._whole_seconds:g} s"
 
     def closing(self, send: Send) -> Send:
         """``send``, which after a refusal in the middle of a body asks to close the connection."""

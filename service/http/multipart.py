@@ -11,6 +11,7 @@ from python_multipart.multipart import MultipartParser
 from service.errors import UnreadableMedia
 
 MOST_OTHER_BYTES = 65536
+MOST_PARTS = 20
 
 
 def boundary_of(content_type: str) -> bytes | None:
@@ -60,6 +61,7 @@ class _Reader:
         self._field = self._value = b""
         self._disposition = ""
         self._other_bytes = 0
+        self._parts = 0
         self._inside = False
         self.found = False
         self.complete = False
@@ -86,6 +88,9 @@ class _Reader:
         return pieces
 
     def _part_begins(self) -> None:
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise UnreadableMedia(f"the form may have {MOST_PARTS} parts")
         self._disposition = ""
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:

@@ -44,6 +44,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                limit_concurrency=settings.max_connections,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=settings.shutdown_seconds,
                 # Larger messages are cut off without a word; the limit itself is told.
