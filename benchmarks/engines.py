@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from statistics import median
 
 import cv2
@@ -36,28 +37,33 @@ def measure(process: Process) -> dict[str, float]:
     with httpx.Client(base_url=f"http://127.0.0.1:{process.port}", timeout=LONG) as http:
         waits = []
 
-        def detect() -> None:
-            began = time.monotonic()
-            http.post("/v1/detect", content=photo).raise_for_status()
-            waits.append(time.monotonic() - began)
+        def detect(pictures: int = PICTURES) -> None:
+            for _ in range(pictures):
+                began = time.monotonic()
+                http.post("/v1/detect", content=photo).raise_for_status()
+                waits.append(time.monotonic() - began)
 
         def track() -> None:
             answer = http.post("/v1/track", params={"end": FRAMES}, content=video)
             assert json.loads(answer.text.splitlines()[-1])["type"] == "end"
 
-        for _ in range(3):
-            detect()
-        began, used = time.monotonic(), process.cpu_seconds()
-        time.sleep(IDLE_SECONDS)
-        idle = (process.cpu_seconds() - used) / (time.monotonic() - began)
-        found |= {"idle": idle * 1000}
-        for name, count, work in (("picture", PICTURES, detect), ("frame", FRAMES, track)):
-            began, used = time.monotonic(), process.cpu_seconds()
-            for _ in range(count if work is detect else 1):
-                work()
-            own = process.cpu_seconds() - used - idle * (time.monotonic() - began)
-            found[name] = own * 1000 / count
+        detect(3)
+        spans = {
+            "picture": _span(process, detect, PICTURES),
+            "frame": _span(process, track, FRAMES),
+        }
+        # What was begun at the start has settled by now.
+        idle, second = _span(process, lambda: time.sleep(IDLE_SECONDS), IDLE_SECONDS)
+    found["idle"] = idle / second
+    found |= {name: cpu - found["idle"] * clock for name, (cpu, clock) in spans.items()}
     return found | {"latency": median(waits) * 1000, "memory": process.memory() / 1e6}
+
+
+def _span(process: Process, work: Callable[[], object], parts: float) -> tuple[float, float]:
+    """Milliseconds of CPU time of a part of some work, and seconds on the clock."""
+    began, used = time.monotonic(), process.cpu_seconds()
+    work()
+    return (process.cpu_seconds() - used) * 1000 / parts, (time.monotonic() - began) / parts
 
 
 def main() -> None:
