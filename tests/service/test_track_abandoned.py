@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
+import pytest
 from fastapi import FastAPI
+from numpy.typing import NDArray
 
+from models import catalog
+from models.fake import FakeDetector, FakePrepared
 from service.tracks.outbox import MOST_LINES
 from service.tracks.session import Session
 from tests.service.clips import AS_LONG_AS, INDEX_LAST, clip
@@ -22,6 +28,8 @@ from tests.service.wire import Wire, wait_until
 MIB = 1024 * 1024
 CLIENTS = 200
 AT_ONCE = 8
+STALL = 4.0
+"""Seconds after which the server gives up a reader, more than it takes to see that it rests."""
 POOLS = ("AnyIO", "uvloop", "fake-prepare", "fake-read")
 
 
@@ -78,6 +86,63 @@ def test_decoding_stops_with_a_reader_and_the_session_is_given_up(tmp_path: Path
         assert grown < 8 * MIB
         assert is_idle(app)
         assert not Path(f"/proc/{session._video.pid}").exists()
+        assert temporary(open_files(), tmp_path) == []
+
+
+class Crowded(FakeDetector):
+    """Finds so much in every picture that the lines soon fill what the connection holds."""
+
+    def start(self, batch: Sequence[FakePrepared]) -> Future[list[NDArray[np.float32]]]:
+        left, top = (axis.ravel() * 20.0 for axis in np.meshgrid(np.arange(30), np.arange(18)))
+        rows = np.column_stack([left, top, left + 15, top + 15, left * 0 + 0.9, left * 0])
+        answer: Future[list[NDArray[np.float32]]] = Future()
+        answer.set_result([rows.astype(np.float32)] * len(batch))
+        return answer
+
+
+def settled(read: Callable[[], tuple[float, ...]]) -> tuple[float, ...]:
+    """What does not change any more for a second."""
+    tick = threading.Event()
+    last, same = read(), 0
+    for _ in range(int(WAIT * 2 / 0.05)):
+        tick.wait(0.05)
+        now = read()
+        last, same = now, same + 1 if now == last else 0
+        if same == 20:
+            return last
+    raise AssertionError("it never came to rest")
+
+
+def test_a_decoder_of_real_footage_rests_with_its_reader_and_dies_with_the_session(
+    tmp_path: Path,
+) -> None:
+    footage = catalog.locate("sample-car-video")
+    if footage is None:
+        pytest.skip("no sample-car-video here: trackline models pull sample-car-video")
+    with (
+        serving(
+            lambda name: Crowded(), stall_seconds=STALL, spool_dir=tmp_path, log_level="info"
+        ) as (address, app),
+        Wire(address, f"{TRACK}&max_det=1000&tracker=sort") as wire,
+    ):
+        wire.send(footage.read_bytes())
+        wire.finish()
+        frames = wire.line()["frames"]
+        (session,) = app.state.sessions._running
+        decoder = Path(f"/proc/{session._video.pid}")
+
+        def at_work() -> tuple[float, ...]:
+            user, system = (decoder / "stat").read_text().rpartition(")")[2].split()[11:13]
+            return session.next_frame, int(user), int(system)
+
+        rests = settled(at_work)
+        memory = resident()
+        assert 0 < rests[0] < frames / 2
+        assert at_work() == rests
+        wait_until(lambda: is_idle(app), STALL * 3)
+        assert session.next_frame == rests[0]
+        assert not decoder.exists()
+        assert resident() - memory < 8 * MIB
         assert temporary(open_files(), tmp_path) == []
 
 
