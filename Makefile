@@ -21,7 +21,7 @@ TORCH = $(PIP_INSTALL) $(EXTRA_INDEX) -c constraints.txt torch torchvision
 # headless build of the same version, which is the same module.
 HEADLESS = $(LOCKED)headless.txt --force-reinstall
 
-.PHONY: help setup lock audit sbom demo serve test test-deploy test-ray check lint types openapi schemathesis foreign-clients format bench bench-peers train-fcn clean
+.PHONY: help setup lock audit sbom mutants coverage demo serve test test-deploy test-ray check lint types openapi schemathesis foreign-clients format bench bench-peers train-fcn clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -101,6 +101,12 @@ sbom: .venv-audit/.installed .venv/.base ## write out/trackline.cdx.json, a list
 	@mkdir -p out
 	.venv-audit/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml \
 		--output-reproducible --output-file out/trackline.cdx.json
+
+mutants: .venv/.dev ## how many small mistakes in tracker and box geometry the tests find
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutants --json docs/mutants.json
+
+coverage: .venv/.dev .venv/.test-weights ## the tests, and which branches of the code they take
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

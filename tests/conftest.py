@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -14,6 +15,13 @@ MOT = Path(os.environ.get("TRACKLINE_MOT_DIR", SHARED / "mot"))
 if (SHARED / "weights").is_dir():
     # Weights whose publisher cannot be reached from everywhere; the catalogue checks their hash.
     os.environ.setdefault("TRACKLINE_WEIGHTS_PATH", str(SHARED / "weights"))
+
+# How long an example takes says more of the machine than of the code. What is loaded already stays:
+# the mutants are tried with fewer examples.
+settings.register_profile(
+    "patient", settings.get_profile(settings.get_current_profile_name()), deadline=None
+)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
