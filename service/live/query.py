@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 
-import orjson
 from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from models.errors import InvalidInput
@@ -42,7 +42,7 @@ class LiveConfig(FollowQuery):
     @classmethod
     def _as_text(cls, value: object) -> object:
         # In a query they are JSON in a text; in JSON they may stand as they are.
-        return orjson.dumps(value).decode() if isinstance(value, list) else value
+        return json.dumps(value) if isinstance(value, list) else value
 
     @classmethod
     def parse(cls, text: str) -> LiveConfig:

@@ -1,0 +1,56 @@
+"""Every target of the fuzzer, for a moment and without it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.fuzz_corpus import CHANGES
+from tests.fuzz.targets import TARGETS, live
+
+EXAMPLES = 60
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_seeds_are_taken(name: str) -> None:
+    for seed in TARGETS[name].seeds:
+        TARGETS[name].feed(seed)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_parser_refuses_only_with_the_errors_that_it_documents(name: str) -> None:
+    target = TARGETS[name]
+
+    @settings(max_examples=EXAMPLES, deadline=None)
+    @given(changed(target.seeds) | st.binary(max_size=200))
+    @example(b"")
+    def feed(data: bytes) -> None:
+        target.feed(data)
+
+    feed()
+
+
+def changed(seeds: Sequence[bytes]) -> st.SearchStrategy[bytes]:
+    """Seeds with some changes."""
+    return st.builds(
+        change,
+        st.sampled_from(seeds),
+        st.lists(st.sampled_from(tuple(CHANGES)), min_size=1, max_size=4),
+        st.integers(0, 1 << 32),
+    )
+
+
+def change(data: bytes, names: list[str], seed: int) -> bytes:
+    """The changes of these names, one after the other."""
+    rng = random.Random(seed)  # noqa: S311
+    for name in names:
+        data = CHANGES[name](data, rng)
+    return data
+
+
+def test_numbers_beyond_64_bits_are_refused() -> None:
+    live(b'{"lines":[{"name":"a","points":[[0,240],[6111111111111111111111111,240]]}]}')
