@@ -4,7 +4,8 @@ Everyone gets the same float32 NumPy arrays, x1, y1, x2, y2, as a detector hands
 includes what a library needs to take them: OpenCV wants x, y, width and height, and is fastest
 with lists. ``crowded`` has about 25 boxes around each object, as the head of a YOLO gives them;
 ``scattered`` has every box for itself. CPU time of a call; medians of turns, which the contenders
-take one after the other, each turn as many calls as fit into some milliseconds.
+take one after the other, each turn as many calls as fit into some milliseconds. ``cold`` are calls
+one by one, with the processor's caches written over before each.
 
 Run it with ``python -m benchmarks.nms``.
 """
@@ -27,6 +28,7 @@ from models.nms import nms
 
 Floats: TypeAlias = NDArray[np.float32]
 Suppress: TypeAlias = Callable[[Floats, Floats, float], Any]
+Clock: TypeAlias = Callable[[Suppress, Floats, Floats, float], float]
 
 SIZES = (300, 1_000, 8_400, 30_000)
 THRESHOLDS = (0.45, 0.7)
@@ -35,6 +37,10 @@ SIDE = 640
 TURN = 0.005
 """Seconds that a turn lasts at least."""
 TURNS = 41
+COLD_SIZES = (300, 1_000)
+"""With more boxes the arithmetic outweighs what has to come from memory first."""
+CACHES = 64 * 2**20
+"""Bytes that are written before a cold call: more than the caches of a core hold."""
 BUDGET = 4.0
 """Seconds after which a contender gets no further turn in a row of the table."""
 
@@ -86,7 +92,17 @@ def turn(suppress: Suppress, boxes: Floats, scores: Floats, threshold: float) ->
     return spent / calls
 
 
-def measure(boxes: Floats, scores: Floats, threshold: float) -> dict[str, float]:
+def cold_call(suppress: Suppress, boxes: Floats, scores: Floats, threshold: float) -> float:
+    """CPU seconds of a call that finds neither code nor data in the caches."""
+    np.ones(CACHES, np.uint8)
+    start = time.process_time()
+    suppress(boxes, scores, threshold)
+    return time.process_time() - start
+
+
+def measure(
+    boxes: Floats, scores: Floats, threshold: float, clock: Clock = turn
+) -> dict[str, float]:
     """Median CPU milliseconds of a call of each contender, after a look at what they keep."""
     kept = {
         name: set(np.asarray(c(boxes, scores, threshold)).tolist())
@@ -101,7 +117,7 @@ def measure(boxes: Floats, scores: Floats, threshold: float) -> dict[str, float]
         for name, suppress in CONTENDERS.items():
             if spent[name] < BUDGET:
                 start = time.process_time()
-                times[name].append(turn(suppress, boxes, scores, threshold))
+                times[name].append(clock(suppress, boxes, scores, threshold))
                 spent[name] += time.process_time() - start
     return {name: 1e3 * statistics.median(values) for name, values in times.items()}
 
@@ -119,9 +135,16 @@ def main() -> None:
             scores = rng.uniform(0.05, 1, count).astype(np.float32)
             for threshold in THRESHOLDS:
                 times = measure(boxes, scores, threshold)
-                ratio = min(times["OpenCV"], times["Ultralytics"]) / times["Trackline"]
-                columns = "".join(f"{value:>11.3f} ms" for value in times.values())
-                print(f"{count:>7} {kind.__name__:<10} {threshold:<4}{columns}  x{ratio:.1f}")
+                print(f"{count:>7} {kind.__name__:<10} {threshold:<4}{columns(times)}")
+            if count in COLD_SIZES:
+                times = measure(boxes, scores, THRESHOLDS[-1], cold_call)
+                print(f"{count:>7} {kind.__name__:<10} cold{columns(times)}")
+
+
+def columns(times: dict[str, float]) -> str:
+    """The milliseconds of the contenders, and the faster peer's over ours."""
+    ratio = min(times["OpenCV"], times["Ultralytics"]) / times["Trackline"]
+    return "".join(f"{value:>11.3f} ms" for value in times.values()) + f"  x{ratio:.1f}"
 
 
 if __name__ == "__main__":

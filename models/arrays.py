@@ -90,7 +90,7 @@ def magnitude(xp: Any, array: Any, what: str) -> float:
     if 0 in values.shape:
         return 0.0
     # Both libraries hand NaN through a maximum, so this one pass is also the check.
-    largest = float(xp.max(xp.abs(values)))
+    largest = float(abs(values).max())
     if math.isfinite(largest):
         return largest
     rows = xp.reshape(values, (-1, values.shape[-1])) if values.ndim > 1 else values[:, None]

@@ -16,13 +16,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.arrays import AnyArray, Array, like, namespace, to_numpy
+from models.arrays import AnyArray, Array, like, namespace, precision, to_numpy
 from models.boxes import box_iou, diou
 from models.errors import InvalidInput
 from models.fusion import weighted_boxes_fusion
 from models.nms_dense import suppress_dense
 from models.nms_strips import suppress_by_strips
-from models.scored import require_length, scored
+from models.scored import best_first, require_length, scored
 
 __all__ = ["batched_nms", "diou_nms", "nms", "soft_nms", "weighted_boxes_fusion"]
 
@@ -140,52 +140,59 @@ def _greedy(
 ) -> NDArray[np.int64]:
     """Rows that stay, best first."""
     _require_share("threshold" if by_distance else "iou_threshold", threshold)
-    namespace(boxes, scores, *([] if classes is None else [classes]))
     here, score, unit = scored(boxes, scores)
-    groups = _groups(classes, len(score))
+    groups = None if classes is None else _groups(boxes, classes)
     if unit != 1:
         here = here * np.asarray(unit, here.dtype)
-    # A stable sort of what is negated: equal scores keep the order of their rows.
-    order: NDArray[np.int64] = np.argsort(-score, kind="stable")
-    here, groups = here.take(order, 0), groups.take(order)
     if not len(here):
-        return order
-    sides = here[:, 2:] - here[:, :2]
-    area = sides[:, 0] * sides[:, 1]
-    smallest = np.finfo(here.dtype).smallest_normal
-    if sides.min() > 0 and area.min() >= smallest:
-        return order.take(_suppress(here, groups, threshold, by_distance))
-    solid = (sides > 0).all(axis=1) & (area >= smallest)
+        return np.zeros(0, np.int64)
+    solid = _solid(here)
+    if solid is None:
+        return _suppress(here, score, groups, threshold, by_distance)
     rows, stays = np.flatnonzero(solid), ~solid
     if len(rows):
-        stays[rows[_suppress(here[rows], groups[rows], threshold, by_distance)]] = True
-    kept: NDArray[np.int64] = order[stays]
-    return kept
+        own = None if groups is None else groups[rows]
+        stays[rows[_suppress(here[rows], score[rows], own, threshold, by_distance)]] = True
+    kept = np.flatnonzero(stays)
+    return kept.take(best_first(score.take(kept)))
 
 
-def _suppress(boxes: Any, groups: Any, threshold: float, by_distance: bool) -> NDArray[np.intp]:
-    """Rows that stay, ascending, of boxes that have an area and are sorted, best first."""
-    if by_distance:
+def _suppress(
+    boxes: Any, scores: Any, groups: Any, threshold: float, by_distance: bool
+) -> NDArray[np.int64]:
+    """Rows that stay, best first, of boxes that have an area."""
+    if len(boxes) <= _DENSE and boxes.dtype == np.float32 and not by_distance:
+        return suppress_dense(boxes, scores, groups, threshold)
+    order = best_first(scores)
+    boxes = boxes.take(order, 0)
+    groups = np.zeros(len(order), np.intp) if groups is None else groups.take(order)
+
+    def confirm(better: NDArray[np.intp], worse: NDArray[np.intp]) -> NDArray[np.bool_]:
         # DIoU is never above IoU, so only pairs whose IoU is above the threshold are looked at.
-        return suppress_by_strips(
-            boxes,
-            groups,
-            threshold,
-            lambda better, worse: diou(boxes[better], boxes[worse], aligned=True) > threshold,
-        )
-    if len(boxes) <= _DENSE and boxes.dtype == np.float32:
-        return suppress_dense(boxes, groups, threshold)
-    return suppress_by_strips(boxes, groups, threshold)
+        near: NDArray[np.bool_] = diou(boxes[better], boxes[worse], aligned=True) > threshold
+        return near
+
+    kept = suppress_by_strips(boxes, groups, threshold, confirm if by_distance else None)
+    return order.take(kept)
 
 
-def _groups(classes: Any, count: int) -> NDArray[np.intp]:
-    """A number from 0 for each class that occurs, one a box."""
-    if classes is None:
-        return np.zeros(count, np.intp)
+def _solid(boxes: Any) -> NDArray[np.bool_] | None:
+    """Which boxes have an area that can be computed with; None where all have."""
+    smallest = precision(namespace(boxes), boxes.dtype).smallest
+    sides = boxes[:, 2:] - boxes[:, :2]
+    if sides.min() >= math.sqrt(smallest):
+        return None
+    solid: NDArray[np.bool_] = (sides > 0).all(axis=1) & (sides[:, 0] * sides[:, 1] >= smallest)
+    return None if solid.all() else solid
+
+
+def _groups(boxes: Any, classes: Any) -> NDArray[np.intp] | None:
+    """A number from 0 for each class that occurs, one a box; None where it is one alone."""
+    namespace(boxes, classes)
     ids = to_numpy(classes)
-    require_length("classes", ids, count)
-    if count and ids[0] == ids.min() == ids.max():
-        return np.zeros(count, np.intp)
+    require_length("classes", ids, len(boxes))
+    if not len(ids) or ids[0] == ids.min() == ids.max():
+        return None
     groups: NDArray[np.intp] = np.unique(ids, return_inverse=True)[1]
     return groups
 

@@ -13,41 +13,61 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.scored import best_first
+
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 
-_EVERY_SCORE = np.asarray([-np.inf], np.float32)
-
-
 def suppress_dense(
-    boxes: NDArray[np.float32], groups: NDArray[np.intp], threshold: float
+    boxes: NDArray[np.float32],
+    scores: NDArray[Any],
+    groups: NDArray[np.intp] | None,
+    threshold: float,
 ) -> NDArray[np.int64]:
-    """Rows that stay; arguments and answer as for ``models.nms_strips.suppress_by_strips``."""
-    count = len(boxes)
-    # Their place in the order is their score: exact in float32, and without ties.
-    scores = np.arange(count, 0, -1).astype(np.float32)[None, None]
-    several = int(groups.max()) + 1
-    if several > 1:
-        every = np.full((1, several, count), -np.inf, np.float32)
-        every[0, groups, np.arange(count)] = scores[0, 0]
-        scores = every
+    """Rows that stay when each kept box suppresses later ones that overlap it.
+
+    Parameters
+    ----------
+    boxes : float32 [N, 4]
+        x1, y1, x2, y2; finite, with finite squares, and each with an area.
+    scores : [N]
+        Finite. The operator, too, takes the earlier row of two equal ones first.
+    groups : int [N] or None
+        From 0; boxes of different groups do not meet. None where all are of one.
+    threshold : float
+        Overlaps above this suppress, 0 to 1.
+
+    Returns
+    -------
+    int64 [K]
+        Rows, best first.
+    """
+    if scores.dtype != np.float32:
+        # The place in the order instead: exact in float32.
+        order, scores = best_first(scores), np.empty(len(scores), np.float32)
+        scores[order] = np.arange(len(order), 0, -1)
+    each = scores[None, None]
+    if groups is not None:
+        each = np.full((1, int(groups.max()) + 1, len(boxes)), -np.inf, np.float32)
+        each[0, groups, np.arange(len(boxes))] = scores
     inputs = {
         "boxes": boxes[None],
-        "scores": scores,
-        "most": np.asarray([count]),
+        "scores": each,
         "threshold": np.asarray([threshold], np.float32),
-        "above": _EVERY_SCORE,
     }
-    rows: NDArray[np.int64] = _session().run(None, inputs)[0][:, 2]
-    return np.sort(rows) if several > 1 else rows
+    rows: NDArray[np.int64] = _session().run(["rows"], inputs)[0][:, 2]
+    if groups is None:
+        return rows
+    rows.sort()
+    return rows.take(best_first(scores.take(rows)))
 
 
 @cache
 def _session() -> InferenceSession:
     """A network of the one operator; running it is safe from any thread."""
     import onnxruntime
-    from onnx import TensorProto, helper
+    from onnx import TensorProto, helper, numpy_helper
 
     def value(name: str, kind: int, *shape: int | str) -> Any:
         return helper.make_tensor_value_info(name, kind, list(shape))
@@ -55,12 +75,22 @@ def _session() -> InferenceSession:
     inputs = [
         value("boxes", TensorProto.FLOAT, 1, "N", 4),
         value("scores", TensorProto.FLOAT, 1, "C", "N"),
-        value("most", TensorProto.INT64, 1),
         value("threshold", TensorProto.FLOAT, 1),
-        value("above", TensorProto.FLOAT, 1),
     ]
-    node = helper.make_node("NonMaxSuppression", [item.name for item in inputs], ["rows"])
-    graph = helper.make_graph([node], "nms", inputs, [value("rows", TensorProto.INT64, "K", 3)])
+    settings: dict[str, NDArray[Any]] = {
+        "most": np.asarray([np.iinfo(np.int32).max], np.int64),
+        "above": np.asarray([-np.inf], np.float32),
+    }
+    node = helper.make_node(
+        "NonMaxSuppression", ["boxes", "scores", "most", "threshold", "above"], ["rows"]
+    )
+    graph = helper.make_graph(
+        [node],
+        "nms",
+        inputs,
+        [value("rows", TensorProto.INT64, "K", 3)],
+        [numpy_helper.from_array(array, name) for name, array in settings.items()],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=8)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

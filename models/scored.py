@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from models.arrays import magnitude, namespace, precision, to_numpy
@@ -39,6 +40,12 @@ def scored(boxes: Any, scores: Any) -> Scored:
     magnitude(xp, scores, "scores")
     unit = 2.0 ** -math.frexp(largest)[1] if largest > kind.largest else 1.0
     return Scored(to_numpy(boxes), to_numpy(scores), unit)
+
+
+def best_first(scores: NDArray[Any]) -> NDArray[np.int64]:
+    """Rows by falling score; equal scores keep their order."""
+    order: NDArray[np.int64] = np.argsort(-scores, kind="stable")
+    return order
 
 
 def require_length(name: str, values: Any, count: int) -> None:
