@@ -1,6 +1,7 @@
 """The pictures and tables of docs/training.md, from the runs that `benchmarks.train_fcn` leaves.
 
     python -m benchmarks.fcn_pictures --work runs/shipped
+    python -m benchmarks.fcn_pictures --work runs/quick -o out
 
 What is shown was not trained on: the last fifth of the clip.
 """
@@ -42,17 +43,21 @@ def main() -> None:
     """Draw, and print the table of the segmenters."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder of benchmarks.train_fcn")
-    work: Path = parser.parse_args().work
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    parser.add_argument(
+        "--output", "-o", type=Path, default=PICTURES, help="folder of the pictures"
+    )
+    options = parser.parse_args()
+    work, output = options.work, options.output
+    output.mkdir(parents=True, exist_ok=True)
     measured = read_ground_truth(work / "data" / "motorway-seg").pictures
     sample = read_sample(measured[SHOWN], {0: 0, 1: 1})
-    write("detections", detections(work / "fcn" / BEST, sample.image))
+    write(output / "detections.jpg", detections(work / "fcn" / BEST, sample.image))
     masks = {"teacher": sample.labels}
     masks |= {name: segmented(work / name / BEST, sample) for name in SEGMENTERS}
     tiles = [titled(overlaid(sample.image, mask), name) for name, mask in masks.items()]
-    write("masks", np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])]))
+    write(output / "masks.jpg", np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])]))
     for name in ("fcn", "fcn-8s"):
-        shutil.copy(work / name / CURVES, PICTURES / f"{name}-curves.png")
+        shutil.copy(work / name / CURVES, output / f"{name}-curves.png")
     for name in SEGMENTERS:
         row = best(work / name)
         shares = " | ".join(f"{100 * row[key]:.1f}" for key in row if "IoU" in key)
@@ -97,9 +102,9 @@ def titled(image: Image, title: str) -> Image:
     return image
 
 
-def write(name: str, image: Image) -> None:
+def write(path: Path, image: Image) -> None:
     """Write a picture of the documentation."""
-    cv2.imwrite(str(PICTURES / f"{name}.jpg"), image, JPEG)
+    cv2.imwrite(str(path), image, JPEG)
 
 
 def best(folder: Path) -> dict[str, Any]:

