@@ -23,6 +23,7 @@ from service.http.lifecycle import Shutdown
 from service.http.limits import Admission, BodyLimit
 from service.http.metrics import Metrics
 from service.http.openapi import describe, name_of
+from service.http.origin import OwnPages
 from service.http.responses import refusal, refusal_for
 from service.inference.engine import Engine, LocalEngine
 from service.inference.registry import Models
@@ -153,6 +154,7 @@ def _add_routes(app: FastAPI) -> None:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, settings=settings)
+    app.add_middleware(OwnPages, settings=settings)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from service.errors import (
-    OriginForbidden,
     ShuttingDown,
     TooLarge,
     UnsupportedMedia,
@@ -22,6 +20,8 @@ from service.live.query import LiveConfig
 from service.settings import Settings
 from service.tracks import lines
 
+MOST_CONFIG = 64 * 1024
+"""Characters of the first message: it is read before anything is known of the caller."""
 REASON_BYTES = 123
 """All that a close frame has room for (RFC 6455, section 5.5)."""
 GOING_AWAY, WRONG_TYPE, BAD_DATA, REFUSED, TOO_BIG, FAILED, TRY_LATER = (
@@ -57,11 +57,15 @@ class LiveSocket:
             It cannot be used.
         UnsupportedMedia
             It is binary.
+        TooLarge
+            It is too long.
         """
         message = await self._receive()
         text = message.get("text")
         if text is None:
             raise UnsupportedMedia("the first message is a JSON object with the parameters")
+        if len(text) > MOST_CONFIG:
+            raise TooLarge(f"a first message of at most {MOST_CONFIG} characters is taken")
         return LiveConfig.parse(text)
 
     async def take(self) -> bytes | None:
@@ -129,22 +133,6 @@ def close_code(error: Exception) -> int:
         return GOING_AWAY
     status = kind_of(error).status
     return _CODES.get(status, REFUSED if status < 500 else FAILED)
-
-
-def refuse_foreign_origin(socket: WebSocket, settings: Settings) -> None:
-    """Let no page of another site connect: browsers ask nobody before they open a WebSocket.
-
-    Raises
-    ------
-    OriginForbidden
-        The page is of another site, and not of one that the settings name.
-    """
-    origin = socket.headers.get("origin")
-    own = origin is None or urlsplit(origin).netloc == socket.headers.get("host")
-    if not own and not {origin, "*"} & set(settings.cors_origins):
-        raise OriginForbidden(
-            f"pages of {origin} may not connect; TRACKLINE_CORS_ORIGINS names those that may"
-        )
 
 
 def _is_end(text: str) -> bool:

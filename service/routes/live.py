@@ -14,12 +14,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from models.errors import TracklineError
 from service.errors import kind_of
 from service.http.auth import caller_of, sent_key
+from service.http.origin import refuse_foreign_origin
 from service.http.responses import refusal_for
 from service.http.stages import Stages
 from service.live.following import Live
 from service.live.frames import Means
 from service.live.query import LiveConfig
-from service.live.socket import LiveSocket, refuse_foreign_origin
+from service.live.socket import LiveSocket
 from service.settings import Settings
 from service.tracks.lines import Names
 from service.tracks.messages import Messages
@@ -38,28 +39,33 @@ async def live(socket: WebSocket) -> None:
     a file), ``mode`` and ``fps``. Then comes one picture a binary message, and one ``frame``
     message goes out for each that is followed; ``{"type":"end"}`` asks for ``end``.
     """
-    state = socket.app.state
-    settings: Settings = state.settings
-    with ExitStack() as stack:
+    settings: Settings = socket.app.state.settings
+    with ExitStack() as place:
         try:
             refuse_foreign_origin(socket, settings)
-            if sent_key(socket):
-                caller_of(sent_key(socket), settings)
-            stack.enter_context(state.sessions.place())
+            if sent_key(socket) or not settings.api_keys:
+                _let_in(socket, sent_key(socket), place)
         except TracklineError as error:
             await socket.send_denial_response(refusal_for(socket.scope, error))
             return
         await socket.accept()
-        await _converse(socket, LiveSocket(socket, settings))
+        await _converse(socket, LiveSocket(socket, settings), place)
 
 
-async def _converse(socket: WebSocket, wire: LiveSocket) -> None:
+def _let_in(socket: WebSocket, key: str, place: ExitStack) -> None:
+    """Take a place among the sessions; without a known key there is none to be had."""
+    caller_of(key, socket.app.state.settings)
+    place.enter_context(socket.app.state.sessions.place())
+
+
+async def _converse(socket: WebSocket, wire: LiveSocket, place: ExitStack) -> None:
     """Read the first message and follow the frames; whatever fails is said before the close."""
     session: Live | None = None
     try:
         try:
             config = await wire.config()
-            caller_of(sent_key(socket) or config.key.get_secret_value(), socket.app.state.settings)
+            if socket.app.state.settings.api_keys and not sent_key(socket):
+                _let_in(socket, config.key.get_secret_value(), place)
             session = await _session(socket, config)
             await session.run(wire.take, wire.say)
             await wire.close()

@@ -156,7 +156,7 @@ def test_what_does_not_end_is_cut_off_soon_and_nobody_else_waits(address: str, w
     asking.join(WAIT)
     assert set(statuses(said)) <= {200, 400, 408, 413, 431}
     assert next(grown) < 32 * MIB
-    assert slowest < 1.0
+    assert slowest < 3.0
 
 
 def test_more_requests_than_may_wait_on_one_connection_are_refused(address: str) -> None:
