@@ -138,9 +138,9 @@ def test_a_decoder_of_real_footage_rests_with_its_reader_and_dies_with_the_sessi
         rests = settled(at_work)
         memory = resident()
         assert 0 < rests[0] < frames / 2
-        assert at_work() == rests
         wait_until(lambda: is_idle(app), STALL * 3)
-        assert session.next_frame == rests[0]
+        # What the model had already may still be followed; nothing is decoded for it.
+        assert session.next_frame <= rests[0] + app.state.settings.frames_in_flight
         assert not decoder.exists()
         assert resident() - memory < 8 * MIB
         assert temporary(open_files(), tmp_path) == []
