@@ -213,7 +213,7 @@ def _tracks_route(kind: Kind, media_type: str, example: str, description: str) -
         response_class=FileResponse,
         responses={
             200: answer(example, media_type)[200] | shape,
-            **refusals(401, 422, told=_NOT_DONE),
+            **refusals(401, 422, 507, told=_NOT_DONE),
         },
     )
 
@@ -233,7 +233,7 @@ _tracks_route(
     response_class=FileResponse,
     responses={
         200: {"content": {"video/mp4": BINARY}},
-        **refusals(401, told=_NOT_DONE | {422: "The video is too small to be drawn."}),
+        **refusals(401, 507, told=_NOT_DONE | {422: "The video is too small to be drawn."}),
     },
 )
 async def annotated(request: Request, job: Named) -> Response:
