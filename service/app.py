@@ -99,7 +99,7 @@ def create_app(
     state.decoders = Decoders()
     state.sessions = Sessions(settings.max_sessions)
     state.jobs = Jobs(settings, state.models, state.decoders, state.metrics)
-    state.results = Results(state.decoders)
+    state.results = Results(state.decoders, settings.max_refined_objects)
     state.metrics.sessions.set_function(lambda: state.sessions.count)
     state.metrics.jobs.labels("queued").set_function(lambda: state.jobs.queued)
     state.metrics.jobs.labels("running").set_function(lambda: state.jobs.running)

@@ -162,6 +162,11 @@ class Settings(BaseSettings):
     max_job_age_seconds: float = _limit(
         7 * 86400.0, "Seconds after which a job that has ended is removed."
     )
+    max_refined_objects: int = _limit(
+        2_000_000,
+        "Objects of a job, of all its frames, that are refined at most; each takes some 1.5 KB of "
+        "memory while they are.",
+    )
     max_jobs_bytes: int = _limit(
         20 * 1024 * MIB, "Bytes of all jobs; over it, those that ended first are removed."
     )

@@ -174,6 +174,11 @@ class DetectionLog:
             self._files.close()
 
 
+def count_detections(folder: JobFolder) -> int:
+    """How many detections a `DetectionLog` wrote."""
+    return folder.detections.stat().st_size // (COLUMNS * np.dtype(np.float64).itemsize)
+
+
 def read_detections(folder: JobFolder) -> tuple[Rows, NDArray[np.float32] | None]:
     """What a `DetectionLog` wrote: float64 [N, 10], and float32 [N, D] where there are any."""
     rows = np.fromfile(folder.detections, np.float64).reshape(-1, COLUMNS)

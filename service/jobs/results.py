@@ -17,9 +17,9 @@ from models.errors import InvalidInput
 from service.decoding.decoders import Decoders
 from service.decoding.errors import StorageFailed
 from service.drawing.annotate import annotate_video
-from service.errors import NotFound, ShuttingDown
+from service.errors import NotFound, ShuttingDown, TooLarge
 from service.jobs.folder import JobFolder
-from service.jobs.log import read_detections, read_motion
+from service.jobs.log import count_detections, read_detections, read_motion
 from service.jobs.store import JobRecord, JobStore
 from service.tracks import formats
 from service.tracks.query import TrackQuery
@@ -44,10 +44,13 @@ class Results:
     ----------
     decoders : Decoders
         For the frames of annotated videos.
+    most_refined : int
+        Objects of a job that are refined at most: all of them are held in memory at once.
     """
 
-    def __init__(self, decoders: Decoders) -> None:
+    def __init__(self, decoders: Decoders, most_refined: int) -> None:
         self._decoders = decoders
+        self._most_refined = most_refined
         self._maker = ThreadPoolExecutor(1, "job-results")
         self._stopping = threading.Event()
 
@@ -69,6 +72,8 @@ class Results:
         ------
         InvalidInput
             Refined tracks of a job that has smoothed ones already.
+        TooLarge
+            Refined tracks of a job with more objects than are refined.
         NotFound
             The job was removed meanwhile.
         StorageFailed
@@ -132,6 +137,12 @@ class Results:
         query = TrackQuery.model_validate_json(record.query)
         if query.delay:
             raise InvalidInput("refined and delay both smooth the tracks: send it without delay")
+        found = count_detections(folder)
+        if found > self._most_refined:
+            raise TooLarge(
+                f"{found} objects were found in this video, at most {self._most_refined} are "
+                "refined here (TRACKLINE_MAX_REFINED_OBJECTS); the tracks as they are can be had"
+            )
 
         def make(draft: Path) -> None:
             _write(_refined_messages(folder, query), Kind.NDJSON, draft)

@@ -213,7 +213,7 @@ def _tracks_route(kind: Kind, media_type: str, example: str, description: str) -
         response_class=FileResponse,
         responses={
             200: answer(example, media_type)[200] | shape,
-            **refusals(401, 422, 507, told=_NOT_DONE),
+            **refusals(401, 422, 507, told=_NOT_DONE | {413: "Too many objects to be refined."}),
         },
     )
 

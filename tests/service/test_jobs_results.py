@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tests.service.clips import HEIGHT, WIDTH, clip
 from tests.service.gate import Gate
 from tests.service.jobs_client import VIDEOS, job_server, post, status, stream
+from tests.service.test_http import assert_problem
 from tracker.mot import read_mot
 
 
@@ -102,6 +103,17 @@ def test_tracks_that_are_smoothed_already_are_not_refined(client: httpx.Client) 
     answer = client.get(f"/v1/videos/{job_id}/tracks.mot", params={"refined": True})
     assert answer.status_code == 422
     assert "delay" in answer.json()["detail"]
+
+
+def test_more_objects_than_are_refined_are_413_and_had_as_they_are(tmp_path: Path) -> None:
+    with job_server(tmp_path, max_refined_objects=7) as (http, _):
+        job_id = post(http, 4)
+        assert stream(http, job_id)[-1]["type"] == "end"
+        path = f"/v1/videos/{job_id}/tracks.mot"
+        refused = http.get(path, params={"refined": True})
+        assert_problem(refused, 413, "too-large")
+        assert "8 objects" in refused.json()["detail"]
+        assert http.get(path).is_success
 
 
 def test_the_annotated_video_has_every_frame_and_takes_ranges(
