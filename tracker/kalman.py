@@ -47,6 +47,9 @@ class BoxFilter:
     velocity : float
         Standard deviation of the velocity's change in one frame, in box heights. 1/160 in the
         paper.
+    depth : float
+        Share of it that holds for y and size, which change as something nears or goes away: slower
+        than what crosses the picture. 1 in the paper.
     aspect : tuple of three floats
         Standard deviations of the aspect ratio, which has no unit: of its measurement, of its
         change, and of its velocity's change in one frame.
@@ -59,6 +62,7 @@ class BoxFilter:
     form: Form = "xyah"
     position: float = 1 / 20
     velocity: float = 1 / 160
+    depth: float = 1.0
     aspect: tuple[float, float, float] = (1e-1, 1e-2, 1e-5)
     side: bool = False
     _process: tuple[Float, Float] = field(init=False, repr=False, compare=False)
@@ -72,7 +76,8 @@ class BoxFilter:
         if self.form == "xyah":
             sides[2] = 0.0
             offset[:, 2, 0] = np.square(self.aspect)
-        process = np.stack([sides * self.position, sides * self.velocity]) ** 2
+        paces = sides * np.array([[1.0], [self.depth], [self.depth], [self.depth]])
+        process = np.stack([sides * self.position, paces * self.velocity]) ** 2
         birth = np.stack([2 * sides * self.position, 10 * sides * self.velocity]) ** 2
         object.__setattr__(self, "_process", (process, offset[1:]))
         object.__setattr__(self, "_measure", ((sides * self.position) ** 2, offset[0]))

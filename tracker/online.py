@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from tracker import life
 from tracker import table as track_table
 from tracker.base import OnlineTracker
 from tracker.camera import IDENTITY, CameraMotion
+from tracker.found import KEEP, Found, detected
 from tracker.kalman import VALUE, VELOCITY
 from tracker.looks import Looks
-from tracker.matching import NOBODY, Pairs, Scene, match
+from tracker.matching import Pairs, Scene, match
 from tracker.observation import Observation
 from tracker.overlap import overlap, surroundings
 from tracker.settings import Settings
@@ -29,16 +28,10 @@ from tracker.table import (
     STATE,
     Table,
 )
-from tracker.types import Embeddings, Float, Integer, Mask, Tracks
-
-SURE = 0.6
-"""Confidence below which a detection's place is measured with more noise."""
+from tracker.types import Embeddings, Float, Integer, Tracks
 
 LEARNT = 0.5
 """Confidence from which a detection's embedding is learnt."""
-
-SCORE_MEMORY = 0.9
-"""Share of a track's mean confidence that one more score leaves: some ten detections."""
 
 SETTLED = 5
 """Detections after which a track's height is known better than a half hidden box tells it."""
@@ -49,36 +42,8 @@ LEAST_CUT = 0.5
 UNCUT = 0.9
 """A box less high than this share of the expected one, behind another box, is cut off."""
 
-
-KEEP = np.array([[0.0], [0.0], [SCORE_MEMORY], [1.0], [1.0]])
-"""What a detection leaves of the rows ``table.RECORD`` of its track."""
-
-
-class Found(NamedTuple):
-    """What was detected of each track; zeros where nothing was.
-
-    Attributes
-    ----------
-    paired : bool [N]
-        Whether anything was.
-    measured : float64 [4, N]
-        In the filter's form.
-    doubt : float64 [N]
-        Factor of the measurement's variance, infinite where nothing was measured.
-    hidden : float64 [N]
-        Share of the detection that a nearer one hides.
-    classes : float64 [N]
-        Of the detection.
-    record : float64 [5, N]
-        What it adds to the rows ``table.RECORD``.
-    """
-
-    paired: Mask
-    measured: Float
-    doubt: Float
-    hidden: Float
-    classes: Float
-    record: Float
+OPEN = 0.1
+"""Share of a detection that a nearer one may cover where it still stands in the open."""
 
 
 class Online(OnlineTracker):
@@ -92,9 +57,9 @@ class Online(OnlineTracker):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
-        centre, height = settings.posterior
+        x, y, height = settings.posterior
         # How much of the box that is shown is the detection's: centre, aspect ratio, height.
-        self._trust = 1.0 - np.array([[centre], [centre], [1.0], [height]])
+        self._trust = 1.0 - np.array([[x], [y], [1.0], [height]])
         self._clear()
 
     def _clear(self) -> None:
@@ -108,8 +73,8 @@ class Online(OnlineTracker):
     def _step(self, observation: Observation, dt: float) -> Tracks:
         scene = self._scene(observation, dt)
         pairs = match(scene, self.settings)
-        founders = self._founders(observation, pairs)
-        found = _found(scene, pairs, self.settings)
+        founders = self._founders(scene, pairs)
+        found = detected(scene, pairs, self.settings)
         students, lesson = self._lesson(observation, found, pairs, founders)
         # From here on nothing can fail: an embedder that raises leaves the state as it was.
         self._see(observation)
@@ -163,10 +128,11 @@ class Online(OnlineTracker):
                 max(height, float(bottom[bottom.argmax()])),
             )
 
-    def _founders(self, observation: Observation, pairs: Pairs) -> Integer:
+    def _founders(self, scene: Scene, pairs: Pairs) -> Integer:
         """Rows of the detections that start a track: confident, left over, no second box."""
-        settings = self.settings
-        rows = (pairs.free & (observation.scores >= settings.birth)).nonzero()[0]
+        settings, observation = self.settings, scene.observation
+        least = np.where(scene.covered <= OPEN, settings.birth_open, settings.birth)
+        rows = (pairs.free & (observation.scores >= least)).nonzero()[0]
         if not len(rows) or pairs.free.all():
             return rows
         taken = observation.boxes[~pairs.free]
@@ -280,25 +246,3 @@ class Online(OnlineTracker):
             predicted.take(rows),
             partner.take(rows),
         )
-
-
-def _found(scene: Scene, pairs: Pairs, settings: Settings) -> Found:
-    """What was detected of each track."""
-    scores = scene.observation.scores
-    # The column after the last detection is nobody's.
-    table = np.zeros((12, len(scores) + 1))
-    table[4, NOBODY] = np.inf
-    filled = table[:, :NOBODY]
-    filled[:4] = scene.measured
-    doubt = np.maximum(SURE - scores, 0.0, out=filled[4])
-    doubt += scene.covered
-    doubt *= settings.unsure_noise
-    doubt += 1.0
-    filled[5] = scene.covered
-    filled[6] = scene.observation.classes
-    filled[8] = scores
-    np.multiply(scores, 1.0 - SCORE_MEMORY, out=filled[9])
-    filled[10] = 1.0
-    np.subtract(scores, settings.doubt, out=filled[11])
-    found = table.take(pairs.partner, 1)
-    return Found(pairs.partner != NOBODY, found[:4], found[4], found[5], found[6], found[7:])

@@ -37,8 +37,9 @@ class Settings:
     Attributes
     ----------
     filter : BoxFilter
-        Motion model. Its velocity noise is larger than the paper's, for low frame rates, and the
-        aspect ratio is smoothed rather than trusted: widths flicker as people walk.
+        Motion model. Its velocity noise is larger than the paper's across the picture, for low
+        frame rates, and the aspect ratio is smoothed rather than trusted: widths flicker as people
+        walk.
     gate : float
         Highest squared Mahalanobis distance of a pair, in four dimensions. Far above the 0.95
         quantile of 9.49: real motion is no constant velocity, appearance decides inside the gate.
@@ -80,6 +81,9 @@ class Settings:
         Detections that a track needs to be shown without one.
     birth : float
         Least confidence of a detection that starts a track, 0 to 1.
+    birth_open : float
+        The same for one that no nearer detection covers: where people stand close together, what
+        is faint is a part of somebody who has a track already.
     duplicate : float
         A detection that overlaps a visible track by this IoU starts none.
     evidence : float
@@ -89,9 +93,9 @@ class Settings:
         Confidence that speaks neither for an object nor against it, 0 to 1.
     faint : float
         Tracks whose confidence, averaged over some ten detections, is lower are not shown.
-    posterior : tuple of two floats
-        Weights of the filter's centre and height against the detection's in the box that is
-        shown, 0 to 1. The aspect ratio is the filter's.
+    posterior : tuple of three floats
+        Weights of the filter's x, y and height against the detection's in the box that is shown, 0
+        to 1. The aspect ratio is the filter's.
     unsure_noise : float
         Measurement variance grows by this factor, times how much of the detection is hidden and
         how far its confidence is below 0.6.
@@ -108,7 +112,7 @@ class Settings:
     """
 
     filter: BoxFilter = field(
-        default_factory=lambda: BoxFilter(velocity=1 / 120, aspect=(0.05, 0.02, 1e-5))
+        default_factory=lambda: BoxFilter(velocity=1 / 120, depth=0.5, aspect=(0.05, 0.02, 1e-5))
     )
     gate: float = 50.0
     confident: float = 0.4
@@ -129,11 +133,12 @@ class Settings:
     coast_hidden: Span = Span(10, 0.4)
     coast_hits: int = 5
     birth: float = 0.55
+    birth_open: float = 0.35
     duplicate: float = 0.4
     evidence: float = 0.5
     doubt: float = 0.3
     faint: float = 0.4
-    posterior: tuple[float, float] = (0.5, 0.8)
+    posterior: tuple[float, float, float] = (0.5, 0.8, 0.8)
     unsure_noise: float = 8.0
     truncated: float = 0.25
     clear: float = 0.4

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tracker.kalman import VALUE, VARIANCE, VELOCITY, BoxFilter, Form, gating_distance
+from tracker.kalman import DRIFT, VALUE, VARIANCE, VELOCITY, BoxFilter, Form, gating_distance
 from tracker.types import Float
 
 TOLERANCE = 1e-9
@@ -170,3 +170,12 @@ def test_a_box_without_area_has_finite_noise() -> None:
     state = box_filter.predict(box_filter.initiate(box_filter.measure(box(5, 5, 5, 5))))
     assert np.isfinite(state).all()
     assert (state[VARIANCE] > 0).all()
+
+
+@pytest.mark.parametrize("form", ["xyah", "xywh"])
+def test_depth_slows_what_nears_and_not_what_crosses(form: Form) -> None:
+    plain, slow = BoxFilter(form=form), BoxFilter(form=form, depth=0.5)
+    state = np.zeros((5, 4, 1))
+    state[VALUE, :, 0] = [50.0, 50.0, 0.4 if form == "xyah" else 40.0, 100.0]
+    share = slow.predict(state)[DRIFT, :, 0] / plain.predict(state)[DRIFT, :, 0]
+    np.testing.assert_allclose(share, [1.0, 0.25, 1.0 if form == "xyah" else 0.25, 0.25])
