@@ -8,10 +8,12 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from models.fake import FakeDetector
@@ -20,6 +22,7 @@ from tests.service.pictures import jpeg
 from tests.service.serving import serving
 from tests.service.test_openapi import ROUTES
 from tests.service.test_segment import RedSegmenter
+from tests.service.wire import wait_until
 
 ADDRESS = "http://127.0.0.1:8000"
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
@@ -103,8 +106,14 @@ def test_every_line_is_answered_as_it_is_shown(
                 check(command, result.stdout.decode(), kind, shown)
             if command.endswith("/v1/videos\n"):
                 variables["ID"] = json.loads(result.stdout)["id"]
+                wait_until(partial(is_begun, f"{address}/v1/videos/{variables['ID']}"))
     assert (tmp_path / "drawn.jpg").read_bytes().startswith(b"\xff\xd8")
     assert b"ftyp" in (tmp_path / "annotated.mp4").read_bytes()[:16]
+
+
+def is_begun(job: str) -> bool:
+    """Whether a job has the figures that it is shown with."""
+    return httpx.get(job).json()["frames_total"] is not None
 
 
 def check(command: str, said: str, kind: str, shown: str) -> None:
