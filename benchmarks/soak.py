@@ -5,7 +5,7 @@
 First clients that wait for their answers measure what the server can do, of images and videos
 together. Then twice as many come, at random moments and whatever the server says, and every tenth
 of them leaves in the middle. Refusals are 429; accepted images, streams and jobs are read to their
-end; and what the server holds is looked at every second.
+end; and what the server holds is looked at again and again.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ CLIENTS = {Kind.IMAGE: 32, Kind.STREAM: 2, Kind.JOB: 1}
 """That measure the capacity."""
 WIDTH, HEIGHT = 640, 360
 FRAMES = 48
+LOOKS = 60
+"""At what the server holds; each of them holds it up for some milliseconds."""
 QUICK = 0.1
 """Seconds in which a refusal must be there."""
 SLOWER = 3.0
@@ -130,7 +132,6 @@ def soak(
     measure_seconds: float,
     *,
     clients: Mapping[Kind, int] = CLIENTS,
-    every: float = 1.0,
 ) -> Soak:
     """Measure the capacity of a server, and then give it twice as much to do.
 
@@ -146,8 +147,6 @@ def soak(
         How long the load lasts, and the measurement before it.
     clients : mapping of Kind to int
         That measure the capacity.
-    every : float
-        Seconds between looks at what the server holds.
     """
     warm, calm = (Traffic(server.port, bodies) for _ in range(2))
     asyncio.run(warm.closed(clients, measure_seconds / 4))
@@ -159,7 +158,7 @@ def soak(
     capacity = {kind: counts[kind] / took for kind in Kind}
     offered = {kind: TIMES * rate for kind, rate in capacity.items()}
     load = Traffic(server.port, bodies, seed=1)
-    with Watch(server, folder, every) as watch:
+    with Watch(server, folder, seconds / LOOKS) as watch:
         asyncio.run(load.open(offered, seconds))
     after = _settled(server, folder)
     return Soak(capacity, offered, calm.answers, load.answers, watch.seen, before, after)

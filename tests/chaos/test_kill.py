@@ -10,7 +10,7 @@ KILLS = 3
 
 
 def test_accepted_jobs_outlive_three_servers(tmp_path: Path) -> None:
-    trial = Trial(tmp_path, seed=5, frames=(300, 200, 30))
+    trial = Trial(tmp_path, seed=5, frames=(150, 100, 20))
     lives = trial.run(KILLS)
     assert len(lives) == KILLS
     assert len(trial.ledger.accepted) >= 3
