@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from models.errors import InvalidInput
 from service.http.protocol import BoundedHttp
+from service.http.websocket import BoundedWebSocket
 from service.settings import Settings
 
 BACKLOG = 512
@@ -39,6 +40,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 http=BoundedHttp,
+                ws=BoundedWebSocket,
                 loop="uvloop",
                 lifespan="on",
                 access_log=False,

@@ -40,18 +40,16 @@ def statuses(said: bytes) -> list[int]:
     return [int(status) for status in ANSWER.findall(said)]
 
 
-def flood(address: str, head: bytes, piece: bytes, most: int) -> tuple[int, bytes]:
-    """Send a head and then one piece again and again; bytes sent, and what the server said."""
+def pour(sock: socket.socket, piece: bytes, most: int) -> int:
+    """Send one piece again and again until the server hangs up; how many bytes went out."""
     sent = 0
-    with connect(address) as sock:
-        try:
-            sock.sendall(head)
-            while sent < most:
-                sock.sendall(piece)
-                sent += len(piece)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        return sent, until_closed(sock)
+    try:
+        while sent < most:
+            sock.sendall(piece)
+            sent += len(piece)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    return sent
 
 
 def resident() -> Iterator[int]:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from service.http.protocol import HEAD_BYTES, MOST_WAITING
-from tests.security.sockets import connect, flood, resident, say, statuses, until_closed
+from tests.security.sockets import connect, pour, resident, say, statuses, until_closed
 from tests.service.gate import WAIT
 from tests.service.pictures import jpeg
 from tests.service.serving import serving
@@ -151,7 +151,10 @@ def test_what_does_not_end_is_cut_off_soon_and_nobody_else_waits(address: str, w
 
     asking = threading.Thread(target=ask)
     asking.start()
-    _, said = flood(address, head, piece, 16 * MIB)
+    with connect(address) as sock:
+        sock.sendall(head)
+        pour(sock, piece, 16 * MIB)
+        said = until_closed(sock)
     stop.set()
     asking.join(WAIT)
     assert set(statuses(said)) <= {200, 400, 408, 413, 431}
