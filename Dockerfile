@@ -12,32 +12,37 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/${TORCH}
 ARG WEIGHTS=
 # "no" leaves torch out: the baked in networks run in OpenVINO, and no other can be loaded.
 ARG KEEP_TORCH=yes
-# What of `pip install trackline[…]` comes along: postgresql, ray.
+# What of `pip install trackline[…]` comes along: otel, postgresql, ray.
 ARG EXTRAS=postgresql
 WORKDIR /build
 ENV PATH=/opt/trackline/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 \
     TRACKLINE_CACHE_DIR=/data/cache
 RUN python -m venv /opt/trackline && mkdir -p /data/cache /data/jobs
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-COPY models models
-COPY tracker tracker
-COPY service service
-# torch first, from its own index alone, so that no other build of it can slip in.
-# A server has no screen: the headless build of OpenCV needs none of its libraries.
+COPY requirements requirements
+# torch first, from its own index alone, so that no other build of it can slip in; a CUDA build then
+# brings its libraries. All else goes by hashes. A server has no screen: the headless build of OpenCV
+# needs none of its libraries.
 RUN PIP_INDEX_URL="${TORCH_INDEX}" pip install --no-deps \
         "torch==$(sed -n 's/^torch==//p' constraints.txt)" \
         "torchvision==$(sed -n 's/^torchvision==//p' constraints.txt)" \
-    && pip install -c constraints.txt ".[${EXTRAS}]" \
+    && for set in base ${EXTRAS}; do \
+        pip install --require-hashes --no-deps -r "requirements/${set}.txt" || exit 1; \
+    done \
     && pip uninstall --yes opencv-python \
-    && pip install --no-deps \
-        "opencv-python-headless==$(sed -n 's/^opencv-python==//p' constraints.txt)"
+    && pip install --require-hashes --no-deps -r requirements/headless.txt \
+    && pip install -c constraints.txt torch torchvision
+COPY models models
+COPY tracker tracker
+COPY service service
+RUN pip install --no-deps --no-build-isolation .
 # A network that has no export is served from its weights as they are.
 RUN set -e; for name in ${WEIGHTS}; do \
         trackline models pull "$name"; \
         trackline models export "$name" || echo "$name: no export"; \
     done
 # What no server needs: the tables of Ultralytics' training runs, reports to Intel, tests, headers,
-# OpenVINO on graphics cards, pip itself.
+# OpenVINO on graphics cards, pip itself. A list (SBOM, CycloneDX) says what is left.
 RUN if [ "${KEEP_TORCH}" = no ]; then \
         pip uninstall --yes torch torchvision ultralytics ultralytics-thop ultralytics-platform \
             sympy mpmath networkx matplotlib fonttools contourpy kiwisolver; \
@@ -45,7 +50,10 @@ RUN if [ "${KEEP_TORCH}" = no ]; then \
     && pip uninstall --yes polars polars-runtime-32 openvino-telemetry pip \
     && find /opt/trackline \( -name tests -o -name include -o -path "*/torch/test" \
         -o -path "*/onnx/backend/test" -o -path "*/openvino/libs/cache.json" \
-        -o -name "libopenvino_intel_[gn]pu_plugin.so" \) -prune -exec rm -rf {} +
+        -o -name "libopenvino_intel_[gn]pu_plugin.so" \) -prune -exec rm -rf {} + \
+    && python -m venv audit && audit/bin/pip install --require-hashes -r requirements/audit.txt \
+    && audit/bin/cyclonedx-py environment /opt/trackline/bin/python --pyproject pyproject.toml \
+        --output-reproducible --output-file /opt/trackline/trackline.cdx.json
 
 FROM ${PYTHON_IMAGE}
 RUN useradd --create-home --uid 10001 trackline
