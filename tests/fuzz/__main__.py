@@ -8,6 +8,7 @@ Prints the executions of each target and what was found; an input that was is le
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -45,7 +46,15 @@ def run(name: str, seconds: int) -> bool:
     """Fuzz a target, and print a line about it; False where something was found."""
     FOUND.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tests.fuzz", name, "--seconds", str(seconds), "--inside"]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    # The fuzzer ends its process at once, and so cleans up nothing.
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=os.environ | {"TMPDIR": folder},
+        )
     counted = re.search(r"number_of_executed_units: (\d+)", done.stderr)
     covered = re.findall(r"cov: (\d+)", done.stderr)
     executions = int(counted[1]) if counted else 0
@@ -66,19 +75,19 @@ def fuzz(name: str, seconds: int) -> None:
     with atheris.instrument_imports(include=["service", "models", "tracker", "tests.fuzz"]):
         from tests.fuzz.targets import TARGETS
     target = TARGETS[name]
-    with tempfile.TemporaryDirectory() as corpus:
-        for number, seed in enumerate(target.seeds):
-            Path(corpus, str(number)).write_bytes(seed)
-        options = {
-            "max_total_time": seconds,
-            "max_len": LONGEST_INPUT,
-            "timeout": SLOWEST,
-            "artifact_prefix": f"{FOUND}/{name}-",
-            "print_final_stats": 1,
-        }
-        flags = [f"-{option}={value}" for option, value in options.items()]
-        atheris.Setup([sys.argv[0], *flags, corpus], target.feed)
-        atheris.Fuzz()
+    corpus = tempfile.mkdtemp()
+    for number, seed in enumerate(target.seeds):
+        Path(corpus, str(number)).write_bytes(seed)
+    options = {
+        "max_total_time": seconds,
+        "max_len": LONGEST_INPUT,
+        "timeout": SLOWEST,
+        "artifact_prefix": f"{FOUND}/{name}-",
+        "print_final_stats": 1,
+    }
+    flags = [f"-{option}={value}" for option, value in options.items()]
+    atheris.Setup([sys.argv[0], *flags, corpus], target.feed)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -35,8 +35,6 @@ from tracker.mot import read_mot, write_mot
 SETTINGS = Settings()
 DETECTOR = FakeDetector()
 MOST_PIXELS, MOST_SIDE = 1 << 20, 1 << 12
-FILE = Path(tempfile.mkdtemp(prefix="trackline-fuzz-"), "input")
-"""For parsers that read files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,20 +131,26 @@ async def _part_of(body: bytes, boundary: bytes) -> None:
 
 def catalogue(data: bytes) -> None:
     """A catalogue file of an operator."""
-    FILE.write_bytes(data)
-    with suppress(InvalidInput):
-        read_entries(FILE, {"coco80": ("person",)})
+    with in_file(data) as path, suppress(InvalidInput):
+        read_entries(path, {"coco80": ("person",)})
 
 
 def mot(data: bytes) -> None:
     """A MOT text file; what was read and written is read again as the same."""
-    FILE.write_bytes(data)
-    with suppress(InvalidInput):
-        rows = read_mot(FILE)
+    with in_file(data) as path, suppress(InvalidInput):
+        rows = read_mot(path)
         assert np.isfinite(rows).all()
         with suppress(TracklineError):
-            write_mot(FILE, rows)
-            assert len(read_mot(FILE)) == len(rows)
+            write_mot(path, rows)
+            assert len(read_mot(path)) == len(rows)
+
+
+@contextmanager
+def in_file(data: bytes) -> Iterator[Path]:
+    """A file, for parsers that read one."""
+    with tempfile.NamedTemporaryFile(buffering=0) as file:
+        file.write(data)
+        yield Path(file.name)
 
 
 CATALOGUE = b"""
