@@ -60,6 +60,20 @@ def test_pixels_reach_the_network_red_first_and_normalised(
     embed.close()
 
 
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize(("same", "sizes"), [(True, [4, 2, 1]), (False, [1] * 7)])
+def test_openvino_gets_chunks_if_they_give_the_same_bits(
+    same: bool, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NetworkEmbedder, "_same_in_chunks", lambda self: same)
+    embed = NetworkEmbedder("tiny", "openvino", precision="f32")
+    crops = np.random.default_rng(0).integers(0, 256, (7, 8, 4, 3), np.uint8)
+    assert [len(batch) for batch in embed._batches(crops)] == sizes
+    together, alone = embed.rows(crops), [embed.rows(crop[None])[0] for crop in crops]
+    embed.close()
+    np.testing.assert_array_equal(together, alone)
+
+
 def test_the_export_is_made_once_and_kept_by_hash_and_version(tiny: Callable[[], Path]) -> None:
     path = embed_network.exported("tiny")
     assert path == tiny()

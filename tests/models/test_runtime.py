@@ -132,19 +132,19 @@ def test_network_that_gives_other_numbers_once_compiled_for_a_shape_is_not_used(
     loaded.close()
 
 
-def test_split_network_gives_the_same_numbers_and_stays_as_it_is(onnx_file: Path) -> None:
+def test_a_network_for_some_shapes_alone_gives_the_same_numbers(onnx_file: Path) -> None:
     batch = images(side=48)
     whole = OpenVinoRuntime(onnx_file, threads=2)
     wanted = whole.run(batch)
     whole.close()
-    split = OpenVinoRuntime(onnx_file, threads=2, split=True)
-    for _ in range(OFTEN + 1):
-        answer = split.run(batch)
-    split._compiler.submit(lambda: None).result(timeout=60)
-    assert not split._fixed
-    for output, expected in zip(answer, wanted, strict=True):
+    fixed = OpenVinoRuntime(onnx_file, threads=2, shapes=[batch.shape])
+    for output, expected in zip(fixed.run(batch), wanted, strict=True):
         np.testing.assert_array_equal(output, expected)
-    split.close()
+    with pytest.raises(ModelError, match=r"alone, got \[1, 32, 32, 3\]"):
+        fixed.run(np.zeros((1, 32, 32, 3), np.uint8))
+    fixed.close()
+    with pytest.raises(ModelError, match="has been closed"):
+        fixed.run(batch)
 
 
 def test_answers_outlive_the_next_forward(load: Callable[..., Runtime]) -> None:
