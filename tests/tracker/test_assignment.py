@@ -69,6 +69,15 @@ def test_a_pair_that_costs_the_limit_is_made(
     assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == pairs
 
 
+def test_a_pair_that_costs_the_limit_is_made_in_a_large_problem_too() -> None:
+    cost = np.full((2 * SPLIT_FROM, 2 * SPLIT_FROM), np.inf)
+    for i in range(0, len(cost), 2):
+        cost[i : i + 2, i : i + 2] = [[0.5, LIMIT], [0.2, np.inf]]
+    rows, columns = assign(cost, LIMIT)
+    assert rows.tolist() == list(range(len(cost)))
+    assert columns.tolist() == [i ^ 1 for i in range(len(cost))]
+
+
 def test_nothing_to_pair() -> None:
     rows, columns = assign(np.zeros((0, 3)), LIMIT)
     assert len(rows) == len(columns) == 0

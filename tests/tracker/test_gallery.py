@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tracker.gallery import Gallery, blend, cosine_distances
 
-LEFT, UP, BETWEEN = [1.0, 0.0], [0.0, 1.0], [0.6, 0.8]
+LEFT, UP, BETWEEN, NONE = [1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.0, 0.0]
 
 
 def looks(*rows: list[float]) -> NDArray[np.float32]:
@@ -38,8 +38,8 @@ def test_a_mean_keeps_its_share_of_the_old_and_has_length_1() -> None:
 
 
 def test_who_has_no_look_takes_the_new_one_and_none_at_all_stays_none() -> None:
-    mixed = blend(looks([0, 0], [0, 0]), looks(UP, [0, 0]), looks([0.9], [0.9]))
-    np.testing.assert_allclose(mixed, [UP, [0, 0]], rtol=1e-6)
+    mixed = blend(looks(NONE, NONE), looks(UP, NONE), looks([0.9], [0.9]))
+    np.testing.assert_allclose(mixed, [UP, NONE], rtol=1e-6)
 
 
 def test_the_nearest_of_the_samples_counts() -> None:
