@@ -8,6 +8,8 @@ import resource
 import signal
 import sys
 
+from service.decoding.syscalls import forbid
+
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 
@@ -15,8 +17,9 @@ _PR_SET_NO_NEW_PRIVS = 38
 def confine(descriptors: int, memory: int) -> None:
     """Keep this process to ``memory`` bytes and to descriptors below the number ``descriptors``.
 
-    Where all of those are in use, none can be had afterwards: no file, no socket, no pipe. The
-    process dies with the one that forked it.
+    Where all of those are in use, none can be had afterwards: no file, no socket, no pipe; and
+    what would open one, or reach another process, is forbidden altogether. The process dies with
+    the one that forked it.
     """
     for kind, limit in (
         (resource.RLIMIT_NOFILE, descriptors),
@@ -29,6 +32,7 @@ def confine(descriptors: int, memory: int) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        forbid()
 
 
 def allow_cpu(seconds: float) -> None:
