@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.errors import InvalidInput
+from models.errors import InvalidInput, TracklineError
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -59,7 +59,10 @@ def serve(
         _serve_on_ray(settings)
         return
     sock = listen(settings)
-    Server(create_app(settings), settings).run(sockets=[sock])
+    try:
+        Server(create_app(settings), settings).run(sockets=[sock])
+    except SystemExit as ended:  # of uvicorn's own, with a status that says nothing here
+        raise TracklineError("the server could not start; its log says why") from ended
 
 
 def _serve_on_ray(settings: Settings) -> None:

@@ -18,12 +18,13 @@ from sqlalchemy import event
 
 from service import jobs
 from service.jobs import store as store_module
-from service.jobs.store import JobStore, StoreFailed
+from service.jobs.store import JobStore
 from tests.service.clips import clip
-from tests.service.gate import Gate
+from tests.service.gate import WAIT, Gate
 from tests.service.jobs_client import VIDEOS, job_server, left_in, post, status, stream
 from tests.service.pictures import jpeg
 from tests.service.test_http import assert_problem
+from tests.service.test_serve import process
 from tests.service.test_track import TRACK, comparable, lines_of
 from tests.service.wire import wait_until
 
@@ -98,14 +99,17 @@ def test_what_needs_the_database_is_refused_and_the_job_that_runs_is_tried_again
         assert stream(http, post(http))[-1]["type"] == "end"
 
 
-def test_a_damaged_database_stops_the_start_and_is_named(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / DATABASE).write_bytes(b"not a database" * 1000)
-    with pytest.raises(StoreFailed):
-        JobStore.at(tmp_path / DATABASE)
-    assert "the database of the jobs cannot be used" in caplog.text
-    assert (tmp_path / DATABASE).read_bytes() == b"not a database" * 1000, "it is left as it was"
+def test_a_damaged_database_stops_the_start_and_is_left_as_it_was(tmp_path: Path) -> None:
+    damaged = b"not a database" * 1000
+    (tmp_path / DATABASE).write_bytes(damaged)
+    places = {"TRACKLINE_JOBS_DIR": str(tmp_path)}
+    with process("--port", "0", "--models", "fake", **places) as running:
+        assert running.stderr is not None
+        said = running.stderr.read()
+        assert running.wait(WAIT) == 1
+    assert "the database of the jobs cannot be used" in said
+    assert said.splitlines()[-1] == "trackline: the server could not start; its log says why"
+    assert (tmp_path / DATABASE).read_bytes() == damaged
 
 
 @pytest.fixture(scope="module")
