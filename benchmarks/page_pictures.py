@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import av
+import httpx
 import numpy as np
 from PIL import Image
 from playwright import sync_api
@@ -30,8 +31,8 @@ from service.drawing.videowriter import VideoWriter
 
 WAIT_MS = 300_000
 QUALITY = 82
-SHORT = 120
-"""Frames of the shorter clips."""
+LONG, SHORT = 360, 120
+"""Frames of the clips."""
 DESK: sync_api.ViewportSize = {"width": 1360, "height": 880}
 PHONE: sync_api.ViewportSize = {"width": 400, "height": 840}
 JOBS_HEIGHT = 700
@@ -59,6 +60,8 @@ def main() -> None:
             save("image", image(page))
             save("video", video(page, clips))
             save("jobs", jobs(page, clips))
+        for job in httpx.get(f"{address}/v1/videos").json()["videos"]:
+            httpx.delete(f"{address}/v1/videos/{job['id']}")
         with page_of(address, PHONE, "dark", 2) as page:
             save("phone", phone(page, clips))
 
@@ -77,20 +80,21 @@ class Clips:
         self.long, self.south = (folder / name for name in ("motorway.mp4", "motorway-south.mp4"))
         self.north, self.exit = (folder / f"motorway-{name}.mp4" for name in ("north", "exit"))
         self.broken = folder / "notes.mp4"
-        for copy in (self.long, self.south):
-            shutil.copyfile(footage, copy)
-        _first_frames(footage, self.north)
+        _encode(footage, self.long, LONG)
+        shutil.copyfile(self.long, self.south)
+        _encode(footage, self.north, SHORT)
         shutil.copyfile(self.north, self.exit)
         self.broken.write_text("not a video\n", encoding="utf-8")
 
 
-def _first_frames(source: Path, target: Path) -> None:
+def _encode(source: Path, target: Path, frames: int) -> None:
+    """The first frames of a video as an MP4 that a browser plays."""
     with av.open(str(source)) as file:
         stream = file.streams.video[0]
         context, rate = stream.codec_context, float(stream.average_rate or 25)
         with VideoWriter(target, context.width, context.height, rate) as writer:
             for number, frame in enumerate(file.decode(stream)):
-                if number == SHORT:
+                if number == frames:
                     return
                 picture = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
                 writer.write(picture, number / rate)
@@ -132,7 +136,7 @@ def image(page: Page) -> bytes:
 def video(page: Page, clips: Clips) -> bytes:
     """The motorway with two lines, a zone and the timeline of its tracks."""
     page.locator("#file").set_input_files(clips.long)
-    said(page, "360 frames")
+    said(page, f"{LONG} frames")
     for start, end in LINES:
         line(page, start, end)
     page.keyboard.press("z")

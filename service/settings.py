@@ -120,6 +120,12 @@ class Settings(BaseSettings):
     deadline_seconds: float = _limit(
         30.0, "Seconds after which an image that still waits is given up.", least=0.01
     )
+    frame_deadline_seconds: float = _limit(
+        300.0,
+        "Seconds after which a frame of a video that still waits is given up, and the video with "
+        "it; a live frame has `deadline_seconds`.",
+        least=0.01,
+    )
 
     max_connections: int = _limit(
         512, "Connections at once; keep it below the descriptors that the process may have."

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from enum import StrEnum
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from models.errors import InvalidInput
+from service.inference.engine import Described
+from service.settings import Settings
 from service.tracks.query import FollowQuery
+from service.tracks.session import SessionOptions
 
 
 class Mode(StrEnum):
@@ -43,6 +47,11 @@ class LiveConfig(FollowQuery):
     def _as_text(cls, value: object) -> object:
         # In a query they are JSON in a text; in JSON they may stand as they are.
         return json.dumps(value) if isinstance(value, list) else value
+
+    def session_options(self, detector: Described, settings: Settings) -> SessionOptions:
+        """As for a video; but what has waited for long is of no use any more."""
+        options = super().session_options(detector, settings)
+        return replace(options, deadline_seconds=settings.deadline_seconds)
 
     @classmethod
     def parse(cls, text: str) -> LiveConfig:

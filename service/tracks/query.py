@@ -127,7 +127,7 @@ class FollowQuery(DetectQuery):
             detect=self.options(detector, settings),
             imgsz=self.imgsz,
             in_flight=settings.frames_in_flight,
-            deadline_seconds=settings.deadline_seconds,
+            deadline_seconds=settings.frame_deadline_seconds,
         )
 
     def load_embedder(self, models: Models) -> Embedder | None:

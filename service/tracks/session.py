@@ -65,7 +65,7 @@ class SessionOptions:
     detect: DetectOptions
     imgsz: int | None = None
     in_flight: int = 4
-    deadline_seconds: float = 30.0
+    deadline_seconds: float = 300.0
     hang_seconds: float = 60.0
 
 

@@ -7,7 +7,7 @@ import re
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models import catalog
 from models.detector import Detector, load_detector
 from models.fake import FakeDetector, FakePrepared
 from models.types import Image
@@ -39,8 +40,6 @@ VIDEOS = [
         *(("webm", 40), ("mov", 28), ("mjpeg", 36), ("mp4", 48)),
     )
 ]
-
-SHORT_VIDEOS = [clip("mp4", 4 + number % 3, size=(WIDTH, HEIGHT)) for number in range(8)]
 
 
 def marked_png(width: int, height: int) -> bytes:
@@ -81,9 +80,9 @@ def is_single(image: Image) -> bool:
     return bool((image[0, 0] == MARK).all())
 
 
-def follow(http: httpx.Client, video: bytes) -> bytes:
+def follow(http: httpx.Client, video: bytes, query: str = "") -> bytes:
     """The lines of a video, but for what is of this one request."""
-    answer = http.post(TRACK, content=video)
+    answer = http.post(TRACK + query, content=video)
     assert answer.status_code == 200, answer.text
     return OWN.sub(b"", answer.content)
 
@@ -168,7 +167,7 @@ class Turns:
         return self._order.count("frame")
 
 
-def one_by_one(name: str) -> Detector:
+def one_by_one() -> Detector:
     """A fake that takes one picture at a time, two of them at once, as the runtimes of a CPU do."""
 
     def take_a_while(batch: Sequence[FakePrepared]) -> None:
@@ -177,28 +176,23 @@ def one_by_one(name: str) -> Detector:
     return FakeDetector(take_a_while, slots=2, max_batch=1)
 
 
-@pytest.mark.parametrize(
-    ("load", "model", "videos"),
-    [(one_by_one, "fake", VIDEOS), (load_detector, "yolo26n", SHORT_VIDEOS)],
-    ids=["fake", "yolo26n"],
-)
-def test_where_pictures_go_one_by_one_an_image_waits_for_three_rounds_at_most(
-    load: Callable[[str], Detector],
-    model: str,
-    videos: list[bytes],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A round is up to three images and a frame: `docs/architecture.md`."""
-    detector, turns = load(model), Turns(monkeypatch)
+def hold_beside_four_image_clients(
+    detector: Detector, videos: Sequence[tuple[bytes, str]], patch: pytest.MonkeyPatch
+) -> list[bytes]:
+    """Videos are followed as alone, images wait for three rounds at most; the streams' lines.
+
+    A round is up to three images and a frame: `docs/architecture.md`.
+    """
+    turns = Turns(patch)
     with (
-        serving(lambda name: detector, models=model) as (address, _),
+        serving(lambda name: detector, models=detector.name) as (address, _),
         httpx.Client(base_url=address, timeout=WAIT * 6) as http,
         ThreadPoolExecutor(len(videos)) as pool,
     ):
-        alone = [follow(http, video) for video in videos]
+        alone = [follow(http, *video) for video in videos]
         before = turns.frames
         with image_clients(http, [marked_png(WIDTH, HEIGHT)] * 4) as answers:
-            together = list(pool.map(lambda video: follow(http, video), videos))
+            together = list(pool.map(lambda video: follow(http, *video), videos))
     assert together == alone
     assert turns.frames == 2 * before
     assert {answer.status_code for answer in answers} == {200}
@@ -206,6 +200,27 @@ def test_where_pictures_go_one_by_one_an_image_waits_for_three_rounds_at_most(
     images, frames = map(max, zip(*turns.waits, strict=True))
     assert images <= 3, "more than those of the other clients"
     assert frames <= 2, "more than the end of one round and that of the next"
+    return together
+
+
+def test_where_pictures_go_one_by_one_an_image_waits_for_three_rounds_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    videos = [(video, "") for video in VIDEOS]
+    hold_beside_four_image_clients(one_by_one(), videos, monkeypatch)
+
+
+@pytest.mark.weights
+def test_real_weights_and_footage_beside_images_are_answered_as_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    footage = catalog.locate("sample-car-video")
+    if footage is None:
+        pytest.skip("no sample-car-video here: trackline models pull sample-car-video")
+    video = footage.read_bytes()
+    ranges = [(video, f"&start={start}&end={start + 3}") for start in range(8)]
+    streams = hold_beside_four_image_clients(load_detector("yolo26n"), ranges, monkeypatch)
+    assert all(stream.count(b'"track_id"') > 5 for stream in streams)
 
 
 def test_a_full_queue_is_429_within_50_ms_under_load(caplog: pytest.LogCaptureFixture) -> None:

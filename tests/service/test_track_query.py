@@ -1,4 +1,4 @@
-"""Which embedder a request gets."""
+"""Which embedder a request gets, and how long its frames may wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from models.embedder import suits
-from service.tracks.query import FollowQuery
+from models.fake import FakeDetector
+from service.live.query import LiveConfig
+from service.settings import Settings
+from service.tracks.query import FollowQuery, TrackQuery
 
 NAMES = {0: "person", 2: "car", 7: "truck"}
 
@@ -53,3 +56,11 @@ def test_an_embedder_that_is_named_is_taken_whatever_the_classes() -> None:
 def test_none_and_trackers_that_never_ask_get_none() -> None:
     assert chosen("colour", embedder="none") is None
     assert chosen("colour", tracker="bytetrack") is None
+
+
+@pytest.mark.parametrize(("query", "seconds"), [(TrackQuery(), 60.0), (LiveConfig(), 2.0)])
+def test_a_frame_of_a_file_waits_for_longer_than_one_of_a_camera(
+    query: FollowQuery, seconds: float
+) -> None:
+    settings = Settings(deadline_seconds=2, frame_deadline_seconds=60)
+    assert query.session_options(FakeDetector(), settings).deadline_seconds == seconds
