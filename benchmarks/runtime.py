@@ -31,6 +31,7 @@ CONFIGURATIONS = {
     "ONNX Runtime f32": ("onnx", "f32"),
     "OpenVINO f32": ("openvino", "f32"),
     "OpenVINO bf16": ("openvino", "bf16"),
+    "OpenVINO int8": ("openvino", "int8"),
 }
 BASELINE = "torch f32 eager"
 PERSON = 0

@@ -1,4 +1,4 @@
-"""Networks of the catalogue exported to ONNX once, and kept in the cache.
+"""Networks of the catalogue exported once, and kept in the cache.
 
 An exported file is keyed by the hash of the weights and by the version of the export.
 """
@@ -18,10 +18,10 @@ from models.installed import needing_packages
 _log = logging.getLogger(__name__)
 
 
-def export_path(name: str, version: int) -> Path:
+def export_path(name: str, version: int, suffix: str = ".onnx") -> Path:
     """Where the exported network of a catalogue name is, or will be."""
     digest = catalog.entry(name).sha256[:16]
-    return catalog.cache_dir() / "exports" / f"{name}-{digest}-v{version}.onnx"
+    return catalog.cache_dir() / "exports" / f"{name}-{digest}-v{version}{suffix}"
 
 
 def export_once(
@@ -29,8 +29,9 @@ def export_once(
     version: int,
     write: Callable[[Path, Path], object],
     sound: Callable[[Path], bool] = Path.is_file,
+    suffix: str = ".onnx",
 ) -> Path:
-    """The ONNX file of a catalogue name, made if it is not there.
+    """The exported file of a catalogue name, made if it is not there.
 
     With two processes at once one exports and the other waits.
 
@@ -45,6 +46,8 @@ def export_once(
         Called with the file of weights and the path to write to, complete or not at all.
     sound : callable
         Whether a file is there that can be used.
+    suffix : str
+        How its name ends, behind the version.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def export_once(
     RuntimeUnavailable
         What the export needs is not installed.
     """
-    path = export_path(name, version)
+    path = export_path(name, version, suffix)
     if sound(path):
         return path
     weights = catalog.fetch(name)
@@ -63,7 +66,7 @@ def export_once(
         path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(path.with_name(f".{path.name}.lock")):
             if not sound(path):
-                _log.info("%s: exporting to ONNX, once: %s", name, path)
+                _log.info("%s: exporting, once: %s", name, path)
                 with needing_packages(name):
                     write(weights, path)
     except OSError as error:

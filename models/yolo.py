@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models import catalog
 from models.batch_detector import BatchDetector, PreparedImage
+from models.errors import RuntimeUnavailable
 from models.masks import ObjectMask, object_masks
 from models.nms import batched_nms
 from models.runtime import Runtime, check_settings, choose_runtime, load_runtime
@@ -115,12 +116,26 @@ def load_yolo(
     precision: str = "auto",
 ) -> YoloDetector:
     """The YOLO detector of a catalogue name; see `models.detector.load_detector`."""
-    check_settings(threads, precision)
     chosen, place = choose_runtime(runtime, device)
+    if precision == "int8":
+        return _load_int8(name, chosen, threads)
+    check_settings(threads, precision)
     if chosen == "torch":
         return _load_torch(name, place, threads, precision)
     path, spec = exported(name)
     return YoloDetector(name, spec, load_runtime(path, chosen, threads, precision))
+
+
+def _load_int8(name: str, runtime: str, threads: int | None) -> YoloDetector:
+    """The detector in eight bits, which is a matter of OpenVINO."""
+    if runtime != "openvino":
+        raise RuntimeUnavailable(
+            f"precision 'int8': OpenVINO on a CPU has it, the runtime here is {runtime!r}"
+        )
+    from models.yolo_int8 import quantised
+
+    path, spec = quantised(name)
+    return YoloDetector(name, spec, load_runtime(path, runtime, threads))
 
 
 def _load_torch(name: str, device: str, threads: int | None, precision: str) -> YoloDetector:

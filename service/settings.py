@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     threads: int | None = Field(
         default=None, ge=1, description="Threads of a CPU runtime; unset, the runtime chooses."
     )
+    precision: str = Field(
+        default="auto",
+        pattern="^(auto|f32|bf16|f16|int8)$",
+        description="What YOLO networks compute in: auto, f32, bf16, f16, or int8 with OpenVINO.",
+    )
     spool_dir: Path | None = Field(
         default=None,
         description="Folder for uploads that must lie on disk before they can be decoded; "

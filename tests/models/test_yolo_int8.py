@@ -1,0 +1,100 @@
+"""YOLO networks in eight bits: what is rounded, what is not, and that the same is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models import boxes
+from models.errors import RuntimeUnavailable
+from models.runtime.export import export_onnx
+from models.yolo import load_yolo
+from models.yolo_int8 import quantise
+from tests.models.yolo_oracle import PHOTOGRAPHS, photograph, weights
+
+
+class TinyYolo(nn.Module):
+    """Layers named as those of a YOLO network are; the last one stands for its head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = nn.ModuleList(nn.Conv2d(wide, 16, 3, padding=1) for wide in (3, 16, 16, 16))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = pixels.permute(0, 3, 1, 2).to(torch.float32)
+        for layer in self.model:
+            x = nn.functional.silu(layer(x))
+        return x
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> openvino.Model:
+    """The tiny network as OpenVINO reads it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        tiny = TinyYolo().eval().requires_grad_(False)
+    next(tiny.parameters()).div_(255)  # the range of pixels, as in the exported networks
+    axes = {"pixels": {1: "height", 2: "width"}, "head": {2: "height", 3: "width"}}
+    path = tmp_path / "tiny.onnx"
+    export_onnx(tiny, torch.zeros((1, 16, 24, 3), dtype=torch.uint8), path, axes=axes, metadata={})
+    return openvino.Core().read_model(path)
+
+
+def pixels(seed: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (1, 32, 48, 3), dtype=np.uint8)
+
+
+def answer(network: openvino.Model, batch: NDArray[Any]) -> NDArray[Any]:
+    exact = {"INFERENCE_PRECISION_HINT": openvino.Type.f32}
+    return np.array(openvino.Core().compile_model(network, "CPU", exact)(batch)[0])
+
+
+def test_rounded_network_answers_nearly_the_same(network: openvino.Model) -> None:
+    expected = answer(network, pixels(1))
+    quantise(network, [pixels(2), pixels(3)])
+    found = answer(network, pixels(1))
+    assert not np.array_equal(found, expected)
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def test_layers_between_the_first_and_the_head_are_rounded(network: openvino.Model) -> None:
+    quantise(network, [pixels(2)])
+    weighed = {
+        node.get_friendly_name()[: len("/model.0")]: node.input_value(1).get_node().get_type_name()
+        for node in network.get_ordered_ops()
+        if node.get_type_name() == "Convolution"
+    }
+    kinds = [weighed[name] for name in sorted(weighed)]
+    assert kinds == ["Constant", "FakeQuantize", "FakeQuantize", "Constant"]
+
+
+@pytest.mark.weights
+def test_same_objects_are_found_whatever_else_is_in_flight() -> None:
+    weights("yolo26n")
+    rounded, exact = (
+        load_yolo("yolo26n", runtime="openvino", precision=p) for p in ("int8", "f32")
+    )
+    pictures = [photograph(name) for name in PHOTOGRAPHS]
+    together = rounded.predict(pictures * 3)
+    for picture, found in zip(pictures * 3, together, strict=True):
+        alone, expected = rounded.predict([picture])[0], exact.predict([picture])[0]
+        np.testing.assert_array_equal(found.boxes, alone.boxes)
+        sure = expected[expected.scores > 0.4]
+        overlaps = boxes.box_iou(sure.boxes, found.boxes)
+        same = sure.classes[:, None] == found.classes
+        assert (np.where(same, overlaps, 0).max(axis=1) > 0.9).all()
+    rounded.close()
+    exact.close()
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnx"])
+def test_other_runtimes_refuse(runtime: str) -> None:
+    with pytest.raises(RuntimeUnavailable, match="OpenVINO on a CPU has it"):
+        load_yolo("yolo26n", runtime=runtime, device="cpu", precision="int8")
