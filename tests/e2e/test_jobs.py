@@ -12,7 +12,7 @@ from playwright import sync_api
 
 from models.fake import FakeDetector
 from tests.e2e.conftest import Open, expect_said
-from tests.service.clips import clip
+from tests.service.clips import HEIGHT, WIDTH, clip
 from tests.service.gate import until
 from tests.service.jobs_client import Steps
 from tests.service.serving import serving
@@ -37,6 +37,23 @@ def fetched(page: sync_api.Page, row: sync_api.Locator, name: str) -> tuple[str,
     return fetching.value.suggested_filename, fetching.value.path().read_bytes()
 
 
+def played(page: sync_api.Page, path: str) -> list[int]:
+    """Width and height of a video that the browser has played to its end."""
+    size: list[int] = page.evaluate(
+        """path => new Promise((resolve, reject) => {
+            const video = document.createElement("video");
+            video.muted = true;
+            video.playbackRate = 8;
+            video.onended = () => resolve([video.videoWidth, video.videoHeight]);
+            video.onerror = () => reject(new Error(video.error.message));
+            video.src = path;
+            video.play();
+        })""",
+        path,
+    )
+    return size
+
+
 def test_a_job_runs_and_its_results_are_fetched_and_deleted(
     visit: Open, moving: Path, tmp_path: Path
 ) -> None:
@@ -57,6 +74,7 @@ def test_a_job_runs_and_its_results_are_fetched_and_deleted(
         name, data = fetched(page, row, "Video")
         assert name == "moving.annotated.mp4"
         assert data[4:8] == b"ftyp"
+        assert played(page, f"/v1/videos/{job['id']}/annotated.mp4") == [WIDTH, HEIGHT]
 
         row.get_by_role("button", name="Open").click()
         expect_said(page, "moving.mp4: 30 frames, 2 tracks")

@@ -29,7 +29,7 @@ def test_the_documentation_names_every_metric(client: httpx.Client) -> None:
 def test_the_stages_of_videos_are_measured_by_model(client: httpx.Client) -> None:
     client.post(TRACK, content=clip("mp4", 7))
     text = measured(client)
-    for stage in ("preprocess", "queue", "inference", "postprocess", "track"):
+    for stage in ("decode", "preprocess", "queue", "inference", "postprocess", "track"):
         assert f'trackline_stage_seconds_count{{model="fake",stage="{stage}"}} 7.0' in text
 
 
