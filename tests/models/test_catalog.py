@@ -99,6 +99,12 @@ def test_an_unknown_name_gets_the_nearest_ones() -> None:
         catalog.entry("yolo26y")
 
 
+@pytest.mark.parametrize("name", ["yolov9c", "yolov10s", "yolov5su", "efficientdet-d0"])
+def test_a_published_name_without_a_known_hash_says_how_to_add_it(name: str) -> None:
+    with pytest.raises(UnknownName, match=rf"'{name}' is not .* their hash, see TRACKLINE_CATALOG"):
+        catalog.fetch(name)
+
+
 # Where files are looked for
 
 

@@ -139,6 +139,12 @@ def test_wrong_input_is_refused(embedder: Embedder, photograph: NDArray[np.uint8
         embedder(np.zeros((5, 5), np.uint8), boxes(1))
     with pytest.raises(InvalidInput, match="boxes: expected shape"):
         embedder(photograph, np.zeros((2, 3)))
+    with pytest.raises(InvalidInput, match="finite corners"):
+        embedder(photograph, [(0, 0, np.nan, 5)])
+    with pytest.raises(InvalidInput, match=r"uint8 \[H, W, 3\], got uint8 \[5, 5, 4\]"):
+        embedder(np.zeros((5, 5, 4), np.uint8), boxes(1))
+    with pytest.raises(InvalidInput, match="got float32"):
+        embedder(np.zeros((5, 5, 3), np.float32), boxes(1))
 
 
 # Of colour

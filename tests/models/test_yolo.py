@@ -160,6 +160,8 @@ def test_plain_grey_holds_nothing(detector: YoloDetector) -> None:
         ([], {}, "images: expected at least one uint8 array"),
         ([np.zeros((4, 4, 3), np.float32)], {}, "got dtype float32"),
         ([np.zeros((4, 4), np.uint8)], {}, r"got shape \[4, 4\]"),
+        ([np.zeros((4, 4, 4), np.uint8)], {}, r"got shape \[4, 4, 4\]"),
+        ([np.zeros((0, 4, 3), np.uint8)], {}, r"got shape \[0, 4, 3\]"),
         ([np.zeros((4, 4, 3), np.uint8)], {"conf": 1.5}, "conf: expected a number from 0 to 1"),
         ([np.zeros((4, 4, 3), np.uint8)], {"iou": -1}, "iou: expected a number from 0 to 1"),
         ([np.zeros((4, 4, 3), np.uint8)], {"max_det": 0}, "max_det: expected at least 1, got 0"),
