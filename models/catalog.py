@@ -74,8 +74,8 @@ def entry(name: str) -> Entry:
     if name not in entries:
         near = ", ".join(difflib.get_close_matches(name, entries)) or f"{len(entries)} others"
         raise UnknownName(
-            f"{name!r} is not in the catalogue; there are {near} (trackline models list shows all); "
-            "others are added with their hash, see TRACKLINE_CATALOG in docs/catalog.md"
+            f"{name!r} is not in the catalogue; there are {near} (trackline models list shows all)"
+            "; others are added with their hash, see TRACKLINE_CATALOG in docs/catalog.md"
         )
     return entries[name]
 
