@@ -263,7 +263,8 @@ def _open(source: Source, demuxer: str) -> InputContainer:
             source,
             mode="r",
             format=demuxer,
-            options=OPEN_OPTIONS,
+            # No container within it may be opened by another demuxer, as AVI does with subtitles.
+            options=OPEN_OPTIONS | {"format_whitelist": demuxer},
             metadata_errors="replace",
             io_open=_refuse_other_files,
         )

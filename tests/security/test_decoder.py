@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service.decoding.decoders import Decoders
 from service.decoding.task import Job
 from service.decoding.video import Video, VideoInfo
+from service.errors import TooLarge, UnreadableMedia
 from tests.service.clips import clip
-from tests.service.decoded import RING, say
+from tests.service.decoded import RING, collect, decode, say
+from tests.service.pictures import encode
 
 HAS_FILTER = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
 
@@ -98,3 +101,17 @@ def test_every_decoder_runs_under_the_filter_and_may_gain_nothing(decoders: Deco
             status = Path(f"/proc/{video.pid}/status").read_text().split("\n")
     told = dict(line.split(":\t", 1) for line in status if ":\t" in line)
     assert (told["Seccomp"], told["NoNewPrivs"]) == ("2", "1")
+
+
+def test_a_picture_that_needs_more_memory_than_a_decoder_has_ends_it_alone(
+    decoders: Decoders,
+) -> None:
+    wide = encode(np.zeros((4320, 7680, 3), np.uint8), "JPEG")
+    job = Job(demuxer="mjpeg", ring_bytes=RING, memory=400 << 20, max_pixels=1 << 26)
+    with closing(Video(decoders, job)) as first:
+        assert first.feed is not None
+        with first.feed:
+            first.feed.sendall(wide * 2)
+        with pytest.raises((TooLarge, UnreadableMedia)):
+            collect(first)
+    assert decode(decoders, clip("mp4", 5)).numbers == list(range(5))
