@@ -209,6 +209,12 @@ def test_clipped_boxes_lie_in_the_image(boxes: Floats, width: int, height: int) 
     np.testing.assert_array_equal(clip(clipped, width, height), clipped)
 
 
+def test_what_is_inside_is_not_clipped() -> None:
+    boxes = np.asarray([[0.25, 0.5, 39.5, 29.75], [-5, -6, 50, 60], [-9, 31, -1, 35]])
+    inside = [[0.25, 0.5, 39.5, 29.75], [0, 0, 40, 30], [0, 30, 0, 30]]
+    assert clip(boxes, 40, 30).tolist() == inside
+
+
 @given(proper_boxes())
 def test_area_grows_with_both_factors(boxes: Floats) -> None:
     np.testing.assert_allclose(area(scale(boxes, 2, 3)), 6 * area(boxes))
@@ -257,6 +263,12 @@ def test_a_box_turned_inside_out_counts_as_the_point_in_its_middle(measure: Any)
     point = np.asarray([[4.0, 2, 4, 4]])
     other = np.asarray([[10.0, 0, 13, 5], [3, 0, 5, 6]])
     np.testing.assert_allclose(measure(inverted, other), measure(point, other))
+
+
+def test_a_point_has_the_angle_0_of_the_aspect_penalty() -> None:
+    point, square = np.asarray([[2.0, 2, 2, 2]]), np.asarray([[0.0, 0, 4, 4]])
+    v = 4 / math.pi**2 * (math.pi / 4) ** 2
+    assert ciou(point, square)[0, 0] == pytest.approx(-v * v / (1 + v))
 
 
 def test_an_unknown_format_is_refused() -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from models.errors import InvalidInput, UnknownName
 from tracker import DeepSort, Tracks
+from tracker.online import Online
+from tracker.settings import Settings
 from tracker.types import Float
 
 Frame = tuple[list[list[float]], list[list[float]]]
@@ -104,6 +106,19 @@ def test_two_seconds_behind_a_lamp_post(fps: float) -> None:
         frames.append(([], []) if hidden else ([box(150 + 40 * seconds)], [RED]))
     answers = follow(DeepSort(), frames, fps=fps)
     assert id_of(answers[int(1.5 * fps)], 0) == id_of(answers[-1], 0)
+
+
+def test_a_detection_that_two_claim_goes_to_the_better_fit_not_to_the_larger_number_of_pairs() -> (
+    None
+):
+    tracker = DeepSort()
+    for _ in range(5):
+        tracker.update([box(300), box(317)], [0.9, 0.9])
+    # It lies on the first one; each of the poorer pairs costs more than half of what they save.
+    answer = tracker.update([box(302), box(285)], [0.9, 0.9])
+    assert answer is not None
+    assert id_of(answer, 0) == 1
+    assert 2 not in answer.ids[answer.detection >= 0]
 
 
 def test_who_leaves_and_who_enters_there_are_two() -> None:
@@ -312,6 +327,19 @@ def test_settings_by_name() -> None:
         DeepSort(no_such=1)
     with pytest.raises(InvalidInput, match="delay"):
         DeepSort(delay=-1)
+    with pytest.raises(InvalidInput, match="no settings beside it"):
+        DeepSort(engine=Online(Settings()), reenter=True)
+    with pytest.raises(InvalidInput, match="no settings beside it"):
+        DeepSort(Settings(), engine=Online(Settings()))
+
+
+def test_reset_forgets_what_a_delay_holds_back() -> None:
+    tracker = DeepSort(delay=2)
+    for video in (1, 2):
+        answers = [tracker.update(boxes, np.full(len(boxes), 0.8)) for boxes in crowd(video)[:5]]
+        assert [answer is None for answer in answers] == [True, True, False, False, False]
+        tracker.reset()
+        assert tracker.flush() == []
 
 
 def test_memory_is_flat_over_births_and_deaths() -> None:

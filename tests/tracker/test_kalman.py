@@ -107,6 +107,12 @@ def test_two_half_steps_move_as_far_as_one(form: Form) -> None:
     np.testing.assert_allclose(half[: VELOCITY + 1], once[: VELOCITY + 1])
 
 
+def test_a_step_is_one_frame_where_no_time_is_given() -> None:
+    box_filter = BoxFilter()
+    state = box_filter.initiate(box_filter.measure(box(10, 10, 50, 110)))
+    np.testing.assert_array_equal(box_filter.predict(state), box_filter.predict(state, 1.0))
+
+
 def test_a_confident_measurement_weighs_more_under_nsa() -> None:
     box_filter = BoxFilter()
     state = box_filter.initiate(box_filter.measure(box(10, 10, 50, 110)))

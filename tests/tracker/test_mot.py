@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import InvalidInput
-from tracker.mot import from_rows, read_mot, to_rows, write_mot
+from tracker.mot import detection_rows, from_rows, read_mot, to_rows, write_mot
 from tracker.types import Tracks
 
 coordinates = st.integers(-20_000, 20_000).map(lambda tenths: tenths / 10)
@@ -57,6 +57,15 @@ def test_written_rows_are_read_again_in_order(
 def test_rows_of_tracks_are_boxes_by_corner_and_size() -> None:
     got = to_rows([(1, tracks([7], [[10, 20, 40, 100]])), (3, tracks([], []))])
     np.testing.assert_array_equal(got, [[1, 7, 10, 20, 30, 80, 0.5, 2, 0, -1]])
+
+
+def test_rows_of_detections_have_no_identity() -> None:
+    boxes = [[10, 20, 40, 100], [0, 0, 5, 9]]
+    bare = detection_rows(4, boxes, [0.5, 0.25])
+    expected = [[4, -1, 10, 20, 30, 80, 0.5, 0, 0, -1], [4, -1, 0, 0, 5, 9, 0.25, 0, 0, -1]]
+    np.testing.assert_array_equal(bare, expected)
+    assert detection_rows(4, boxes, [0.5, 0.25], classes=[2, 7])[:, 7].tolist() == [2, 7]
+    assert detection_rows(1, [], []).shape == (0, 10)
 
 
 def test_tracks_of_rows_invert_rows_of_tracks() -> None:
