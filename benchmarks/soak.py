@@ -192,6 +192,8 @@ def served(model: str, **settings: str) -> Iterator[tuple[Process, Path]]:
             "TRACKLINE_JOBS_DIR": str(folder / "jobs"),
             "TMPDIR": str(folder / "temporary"),
             "TRACKLINE_EMBEDDER": "colour",
+            # Jobs are refused too, and wait for minutes at most.
+            "TRACKLINE_MAX_QUEUED_JOBS": "4",
             "TRACKLINE_LOG_LEVEL": "error",
         }
         with trackline(places | settings, ["--models", model]) as server:

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 HOST = "127.0.0.1"
-PATIENCE = 120.0
-"""Seconds after which an answer counts as never coming."""
+SILENCE = 600.0
+"""Seconds without a byte after which an answer counts as never coming; jobs wait for others."""
 BUFFER = 1 << 20
 PIECE = 1 << 16
 VANISHING = 0.1
@@ -116,10 +116,9 @@ class Traffic:
     async def _ask(self, kind: Kind, vanish: bool) -> Answer:
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(PATIENCE):
-                status, head, last = await self._exchange(kind, vanish)
-                if kind is Kind.JOB and status == 202:
-                    last = await self._followed(orjson.loads(last)["id"])
+            status, head, last = await self._exchange(kind, vanish)
+            if kind is Kind.JOB and status == 202:
+                last = await self._followed(orjson.loads(last)["id"])
         except (OSError, EOFError, TimeoutError):
             return Answer(kind, 0, 0.0, time.perf_counter() - began, False, vanish)
         whole = time.perf_counter() - began
@@ -175,7 +174,8 @@ async def _send(writer: asyncio.StreamWriter, path: str, body: bytes, share: flo
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[bytes, bytes]]:
-    first, *fields = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
+    async with asyncio.timeout(SILENCE):
+        first, *fields = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
     return int(first.split()[1]), dict(field.split(b": ", 1) for field in fields if field)
 
 
@@ -183,8 +183,10 @@ async def _last(reader: asyncio.StreamReader, fields: Mapping[bytes, bytes]) -> 
     """Read an answer's body to its end; answers the last piece of it."""
     if b"transfer-encoding" not in fields:
         return await reader.readexactly(int(fields.get(b"content-length", b"0")))
-    last = b""
-    while size := int(await reader.readline(), 16):
-        last = (await reader.readexactly(size + 2))[:-2]
-    await reader.readexactly(2)
+    last, size = b"", 1
+    while size:
+        async with asyncio.timeout(SILENCE):
+            size = int(await reader.readline(), 16)
+            piece = (await reader.readexactly(size + 2))[:-2]
+        last = piece or last
     return last

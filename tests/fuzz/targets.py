@@ -102,7 +102,7 @@ def container(data: bytes) -> None:
         kind = recognise(data[:HEAD_BYTES])
         whole, split = Outline(kind), Outline(kind)
         whole.feed(data)
-        step = 1 + len(data) % 7
+        step = 1 + len(data) % 97
         for start in range(0, len(data), step):
             split.feed(data[start : start + step])
         for outline in (whole, split):
