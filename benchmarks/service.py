@@ -42,10 +42,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=240, help="of each video, in a round")
     parser.add_argument("--long-frames", type=int, default=100_000)
+    parser.add_argument("--precision", default="auto", help="of the server's network, or int8")
     parser.add_argument("--json", type=Path, help="where the figures are written")
     given = parser.parse_args(arguments)
     try:
-        figures = measure(given.mot_dir, given.rounds, given.frames, given.long_frames)
+        figures = measure(
+            given.mot_dir, given.rounds, given.frames, given.long_frames, given.precision
+        )
     except Failed as failure:
         raise SystemExit(str(failure)) from failure
     if given.json is not None:
@@ -53,17 +56,20 @@ def main(arguments: list[str]) -> None:
     show(figures["rows"], figures["notes"])
 
 
-def measure(mot_dir: Path | None, rounds: int, frames: int, long_frames: int) -> dict[str, Any]:
+def measure(
+    mot_dir: Path | None, rounds: int, frames: int, long_frames: int, precision: str
+) -> dict[str, Any]:
     """All rows and figures, as they are written to the file."""
     rows: list[Row] = []
     figures: dict[str, Any] = {"machine": machine(), "rounds": rounds, "videos": {}, "growth": {}}
+    figures["machine"]["precision"] = precision
     clips = service_videos.clips(mot_dir)
     video = catalog.fetch("sample-car-video").read_bytes()
     # At once those of a fresh server: what it does in the background at its start is over soon.
-    with trackline(LIMITS) as server:
+    with trackline(LIMITS | {"TRACKLINE_PRECISION": precision}) as server:
         with said("an idle server"):
             rows.append(service_long.idle(server))
-        with peers_of(MODEL) as peers, closing(Meter(MODEL)) as meter:
+        with peers_of(MODEL) as peers, closing(Meter(MODEL, precision)) as meter:
             figures["machine"]["peers"] = peers.versions
             for clip in clips:
                 with said(clip.name):
@@ -110,7 +116,8 @@ def notes(where: dict[str, Any], mot_dir: Path | None) -> list[str]:
     """What has to be said beside the table."""
     peers = ", ".join(f"{name} {number}" for name, number in where["peers"].items())
     said_of = [
-        f"{where['cores']} cores, {where['processor']}; {MODEL} at 640; peers: {peers}",
+        f"{where['cores']} cores, {where['processor']}; {MODEL} at 640, precision "
+        f"{where['precision']}; peers: {peers}",
         "limit of CPU time: cores ÷ (decoding + letterbox + inference), each measured alone",
     ]
     if mot_dir is None:

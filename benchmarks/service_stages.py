@@ -57,10 +57,12 @@ class Meter:
     ----------
     model : str
         Name of a YOLO detector in the catalogue.
+    precision : str
+        What its network computes in.
     """
 
-    def __init__(self, model: str) -> None:
-        detector = load_detector(model)
+    def __init__(self, model: str, precision: str) -> None:
+        detector = load_detector(model, precision=precision)
         if not isinstance(detector, YoloDetector):
             raise SystemExit(f"{model}: a YOLO detector is expected")
         self._detector = detector

@@ -40,6 +40,7 @@ class Benchmark(StrEnum):
     MEMORY = "memory", "tracker_memory"
     PEERS = "peers", "tracker_peers"
     SERVICE = "service", "service"
+    SERVICE_ACCURACY = "service-accuracy", "service_accuracy"
     ENGINES = "engines", "engines"
 
 
