@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
@@ -64,8 +65,7 @@ class _CountedBody:
         self._receive = receive
         self._most = most
         self._stall_seconds = stall_seconds
-        self._end = asyncio.get_running_loop().time() + whole_seconds
-        self._whole_seconds = whole_seconds
+        self._whole_seconds = self._left = whole_seconds
         self._seen = 0
         self._complete = False
         self._refused = False
@@ -74,13 +74,15 @@ class _CountedBody:
         """The next message; raises where a limit is passed."""
         if self._complete:
             return await self._receive()
-        soon = asyncio.get_running_loop().time() + self._stall_seconds
+        # Only waiting counts: what holds an upload back here is not the caller's doing.
+        began = time.monotonic()
         try:
-            async with asyncio.timeout_at(min(soon, self._end)):
+            async with asyncio.timeout(min(self._stall_seconds, self._left)):
                 message = await self._receive()
         except TimeoutError:
             self._refused = True
-            raise UploadStalled(self._why(soon)) from None
+            raise UploadStalled(self._why()) from None
+        self._left -= time.monotonic() - began
         self._seen += len(message.get("body", b""))
         self._complete = not message.get("more_body", False)
         if self._seen > self._most:
@@ -88,8 +90,8 @@ class _CountedBody:
             raise TooLarge(_too_many_bytes(self._most))
         return message
 
-    def _why(self, soon: float) -> str:
-        if soon < self._end:
+    def _why(self) -> str:
+        if self._stall_seconds <= self._left:
             return f"no byte of the body came for {self._stall_seconds:g} s"
         return f"the body took longer to come than {self._whole_seconds:g} s"
 
