@@ -12,7 +12,14 @@ from models.detector import detect_options
 from models.errors import InvalidInput, ModelError, UnknownName
 from models.types import Image
 from models.yolo import YoloDetector, load_yolo
-from tests.models.yolo_oracle import PHOTOGRAPHS, assert_same, photograph, predict, weights
+from tests.models.yolo_oracle import (
+    PHOTOGRAPHS,
+    assert_same,
+    frame,
+    photograph,
+    predict,
+    weights,
+)
 
 pytestmark = pytest.mark.weights
 
@@ -68,6 +75,19 @@ def test_photographs_give_what_ultralytics_finds(
         found = detector.predict([image])[0]
         assert_same(found, predict(name, image, monkeypatch), image)
         assert np.all(np.diff(found.scores) <= 0)
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_a_frame_of_a_crowded_road_gives_what_ultralytics_finds(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights(name)
+    image = frame(200)
+    detector = load_yolo(name, runtime="torch")
+    (found,) = detector.predict([image])
+    detector.close()
+    assert len(found) > 5
+    assert_same(found, predict(name, image, monkeypatch), image)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ __all__ = [
     "LetterBox",
     "SegmentationModel",
     "assert_same",
+    "frame",
     "photograph",
     "predict",
     "weights",
@@ -50,6 +51,16 @@ def photograph(name: str) -> Image:
     """One of the pictures that come with Ultralytics."""
     picture = cv2.imread(str(Path(ultralytics.__file__).parent / "assets" / name))
     assert picture is not None, name
+    return np.asarray(picture, np.uint8)
+
+
+def frame(number: int) -> Image:
+    """A frame of the motorway, from 0: dozens of vehicles, most of them small."""
+    video = cv2.VideoCapture(str(weights("sample-car-video")))
+    video.set(cv2.CAP_PROP_POS_FRAMES, number)
+    there, picture = video.read()
+    video.release()
+    assert there, number
     return np.asarray(picture, np.uint8)
 
 
