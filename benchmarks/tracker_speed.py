@@ -1,6 +1,9 @@
 """What an update costs: median milliseconds by number of objects, one thread.
 
-python -m benchmarks.tracker_speed [--tracker NAME] [--objects 20,50,100,200,1000] [--json]
+    python -m benchmarks.tracker_speed [--tracker NAME] [--objects 20,50,100,200,1000] [--json]
+
+The last line says how the cost grows: the slope of its logarithm over that of the number of
+objects, from 50 on. 1 is linear, 2 quadratic.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ SIZES = (20, 50, 100, 200, 1000)
 WARM_UP = 40
 """Frames until galleries and lost tracks are there; they are not counted."""
 MEASURED = 160
+GROWS_FROM = 50
+"""Objects from which the growth is taken; below it an update costs what its calls cost."""
 
 
 def measure(tracker: Tracker, objects: int) -> dict[str, float]:
@@ -45,6 +50,15 @@ def summary(cpu: NDArray[np.float64], wall: NDArray[np.float64]) -> dict[str, fl
     }
 
 
+def growth(figures: dict[int, dict[str, float]]) -> float | None:
+    """Exponent of the cost over the number of objects; None below two sizes to tell it from."""
+    sizes = [size for size in figures if size >= GROWS_FROM]
+    if len(sizes) < 2:
+        return None
+    cost = [figures[size]["cpu_ms"] for size in sizes]
+    return float(np.polyfit(np.log(sizes), np.log(cost), 1)[0])
+
+
 def main() -> None:
     """Measure and print."""
     one_thread.restart("benchmarks.tracker_speed")
@@ -62,6 +76,11 @@ def main() -> None:
     print("objects     cpu    wall  cpu 95 %")
     for size, row in figures.items():
         print(f"{size:7d} {row['cpu_ms']:7.3f} {row['wall_ms']:7.3f} {row['cpu_p95_ms']:9.3f}")
+    exponent = growth(figures)
+    if exponent is not None:
+        print(f"from {GROWS_FROM} objects on it grows with their number to the {exponent:.2f}")
+            f"from {GROWS_FROM} objects on it grows with their number to the power {exponent:.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -43,8 +43,10 @@ class Scene:
         Share of each detection that a nearer one hides.
     near : Touching
         Tracks and detections that overlap where the tracks are expected, with their IoU.
+    among : Touching
+        Detections that overlap each other, with the area that they share.
     looks : Looks
-        Their embeddings.
+        Embeddings of the tracks.
     observation : Observation
         The detections [M].
     measured : float64 [4, M]
@@ -59,6 +61,7 @@ class Scene:
     missed: Float
     covered: Float
     near: Touching
+    among: Touching
     looks: Looks
     observation: Observation
     measured: Float

@@ -13,7 +13,7 @@ from tracker.kalman import VALUE, VELOCITY
 from tracker.looks import Looks
 from tracker.matching import Pairs, Scene, match
 from tracker.observation import Observation
-from tracker.overlap import overlap, surroundings
+from tracker.overlap import ratios, surroundings
 from tracker.settings import Settings
 from tracker.table import (
     CLASS,
@@ -93,7 +93,7 @@ class Online(OnlineTracker):
     def _scene(self, observation: Observation, dt: float) -> Scene:
         box_filter, tracks = self.settings.filter, self._tracks
         state = self._predicted(observation, dt)
-        near, covered = surroundings(box_filter.boxes(state[VALUE]), observation.corners)
+        near, among, covered = surroundings(box_filter.boxes(state[VALUE]), observation.corners)
         return Scene(
             tracks=tracks,
             state=state,
@@ -101,6 +101,7 @@ class Online(OnlineTracker):
             missed=tracks[MISSED] + dt,
             covered=covered,
             near=near,
+            among=among,
             looks=self._looks,
             observation=observation,
             measured=box_filter.measure(observation.corners),
@@ -130,14 +131,19 @@ class Online(OnlineTracker):
 
     def _founders(self, scene: Scene, pairs: Pairs) -> Integer:
         """Rows of the detections that start a track: confident, left over, no second box."""
-        settings, observation = self.settings, scene.observation
-        least = np.where(scene.covered <= OPEN, settings.birth_open, settings.birth)
-        rows = (pairs.free & (observation.scores >= least)).nonzero()[0]
-        if not len(rows) or pairs.free.all():
-            return rows
-        taken = observation.boxes[~pairs.free]
-        double = overlap(observation.boxes[rows], taken).max(axis=1) >= settings.duplicate
-        founders: Integer = rows[~double]
+        settings, scores = self.settings, scene.observation.scores
+        free = pairs.free
+        starts = scores >= min(settings.birth, settings.birth_open)
+        starts &= free
+        if np.count_nonzero(starts):
+            least = np.where(scene.covered <= OPEN, settings.birth_open, settings.birth)
+            starts &= scores >= least
+            doubles = starts.take(scene.among.rows)
+            doubles &= ~free.take(scene.among.columns)
+            if np.count_nonzero(doubles):
+                double = ratios(scene.among.where(doubles), scene.observation.corners)
+                starts[double.rows[double.share >= settings.duplicate]] = False
+        founders: Integer = starts.nonzero()[0]
         return founders
 
     def _lesson(
@@ -238,11 +244,12 @@ class Online(OnlineTracker):
                 self._tracks = tracks.compress(kept, 1)
                 self._looks.keep(kept)
         rows = visible.nonzero()[0]
+        ids, classes = tracks[ID:LEAD].take(rows, 1).astype(np.int64)
         return Tracks(
-            tracks[ID].take(rows).astype(np.int64),
+            ids,
             boxes.T.take(rows, 0).astype(np.float32),
             tracks[SCORE].take(rows).astype(np.float32),
-            tracks[CLASS].take(rows).astype(np.int64),
+            classes,
             predicted.take(rows),
             partner.take(rows),
         )

@@ -48,8 +48,8 @@ def _all_pairs(a: Float, b: Float) -> Touching:
     np.maximum(side, 0.0, out=side)
     width *= height
     cells = (width > 0.0).ravel().nonzero()[0]
-    rows = cells // max(1, b.shape[1])
-    return Touching(rows, cells - rows * b.shape[1], width.take(cells))
+    rows, columns = np.divmod(cells, max(1, b.shape[1]))
+    return Touching(rows, columns, width.take(cells))
 
 
 def _sweep(a: Float, b: Float) -> Touching:
@@ -97,7 +97,7 @@ def hidden(boxes: Float, others: Float) -> Float:
     return _covered(touching(own, front), _area(own), own[3], front[3])
 
 
-def surroundings(expected: Float, boxes: Float) -> tuple[Touching, Float]:
+def surroundings(expected: Float, boxes: Float) -> tuple[Touching, Touching, Float]:
     """What a frame's association asks of boxes, from one pass over all pairs.
 
     Parameters
@@ -111,6 +111,8 @@ def surroundings(expected: Float, boxes: Float) -> tuple[Touching, Float]:
     -------
     near : Touching
         Tracks and detections that touch, with their intersection over union.
+    among : Touching
+        Detections that touch, with the area that they share; each touches itself.
     covered : float64 [M]
         :func:`hidden` of the detections by each other.
     """
@@ -120,7 +122,13 @@ def surroundings(expected: Float, boxes: Float) -> tuple[Touching, Float]:
     own, split = areas[count:], int(rows.searchsorted(count))
     near = Touching(rows[:split], columns[:split], shared[:split])
     among = Touching(rows[split:] - count, columns[split:], shared[split:])
-    return _ratios(near, areas, own), _covered(among, own, boxes[3], boxes[3])
+    return _ratios(near, areas, own), among, _covered(among, own, boxes[3], boxes[3])
+
+
+def ratios(pairs: Touching, boxes: Float) -> Touching:
+    """Pairs among ``boxes`` [4, M] that share an area, with their intersection over union."""
+    areas = _area(boxes)
+    return _ratios(pairs, areas, areas)
 
 
 def _ratios(pairs: Touching, a: Float, b: Float) -> Touching:

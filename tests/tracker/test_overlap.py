@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from models.boxes import box_iou
 from tracker import overlap as module
-from tracker.overlap import hidden, overlap, surroundings, touching
+from tracker.overlap import hidden, overlap, ratios, surroundings, touching
 from tracker.types import Float
 
 
@@ -53,11 +53,15 @@ def test_one_box_as_wide_as_the_picture_hides_no_pair_from_the_sweep() -> None:
 
 @given(boxes(), boxes())
 def test_surroundings_are_what_the_single_questions_answer(a: Float, b: Float) -> None:
-    near, covered = surroundings(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T))
+    near, among, covered = surroundings(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T))
     dense = np.zeros((len(a), len(b)))
     dense[near.rows, near.columns] = near.share
     np.testing.assert_array_equal(dense, overlap(a, b))
     np.testing.assert_array_equal(covered, hidden(b, b))
+    shares = ratios(among, np.ascontiguousarray(b.T))
+    dense = np.zeros((len(b), len(b)))
+    dense[shares.rows, shares.columns] = shares.share
+    np.testing.assert_array_equal(dense, overlap(b, b))
 
 
 def test_the_box_that_stands_lower_hides_the_other() -> None:
