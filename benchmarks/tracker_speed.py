@@ -79,8 +79,6 @@ def main() -> None:
     exponent = growth(figures)
     if exponent is not None:
         print(f"from {GROWS_FROM} objects on it grows with their number to the {exponent:.2f}")
-            f"from {GROWS_FROM} objects on it grows with their number to the power {exponent:.2f}"
-        )
 
 
 if __name__ == "__main__":
