@@ -70,6 +70,7 @@ def test_stages_are_spans_below_the_request_of_a_caller_who_traces() -> None:
             "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
             "OTEL_METRICS_EXPORTER": "none",
             "OTEL_LOGS_EXPORTER": "none",
+            "TRACKLINE_EMBEDDER": "colour",
         }
         with process("--port", "0", "--models", "fake", **variables) as running:
             address = address_of(running)
