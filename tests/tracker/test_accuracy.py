@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.tracker_accuracy import score
+from benchmarks.tracker_input import SEQUENCES, load
 from tracker import DeepSort
 from tracker.evaluate import COMBINED, Scores, evaluate
 from tracker.mot import read_mot, to_rows
@@ -69,3 +72,16 @@ def test_lazy_embeddings_cost_little_accuracy(mot_dir: Path, eager: dict[str, Sc
     assert shares["PETS09-S2L1"] <= 0.35
     assert scores["PETS09-S2L1"].hota >= eager["PETS09-S2L1"].hota - 0.003
     assert scores[COMBINED].hota >= eager[COMBINED].hota - 0.003
+
+
+def test_five_frames_late(mot_dir: Path) -> None:
+    sequences = [load(mot_dir, name) for name in SEQUENCES]
+    total = score(partial(DeepSort, delay=5), sequences)[COMBINED]
+    assert round(100 * total.hota, 1) >= 69.5
+
+
+def test_after_the_last_frame(mot_dir: Path) -> None:
+    sequences = [load(mot_dir, name) for name in SEQUENCES]
+    total = score(DeepSort, sequences, offline=True)[COMBINED]
+    assert round(100 * total.hota, 1) >= 73.0
+    assert round(100 * total.idf1, 1) >= 95.0
