@@ -121,6 +121,18 @@ def test_a_detection_that_two_claim_goes_to_the_better_fit_not_to_the_larger_num
     assert 2 not in answer.ids[answer.detection >= 0]
 
 
+@pytest.mark.parametrize("behind", [True, False])
+def test_who_is_cut_off_by_someone_nearer_keeps_the_height(behind: bool) -> None:
+    stands, cut, nearer = [280.0, 150, 320, 250], [280.0, 150, 320, 225], [270.0, 190, 330, 300]
+    aside = [470.0, 190, 530, 300]
+    frames: list[Frame] = [([stands, aside], [RED, BLUE])] * 8
+    frames += [([cut, nearer if behind else aside], [RED, BLUE])]
+    last = follow(DeepSort(), frames)[-1]
+    x1, y1, x2, y2 = last.boxes[last.detection == 0][0]
+    assert (y2 - y1 > 99) == behind
+    assert (x1 + x2, y1) == pytest.approx((600, 150), abs=2 if behind else 10)
+
+
 def test_who_leaves_and_who_enters_there_are_two() -> None:
     tracker = DeepSort()
     out: list[Frame] = [([box(600 + 4 * t)], [RED]) for t in range(6)]

@@ -26,7 +26,9 @@ def cells(a: Float, b: Float) -> dict[tuple[int, int], float]:
     """Shared area by row and column."""
     rows, columns, shared = touching(np.ascontiguousarray(a.T), np.ascontiguousarray(b.T))
     assert (np.diff(rows) >= 0).all()
-    return dict(zip(zip(rows.tolist(), columns.tolist(), strict=True), shared, strict=True))
+    pairs = list(zip(rows.tolist(), columns.tolist(), strict=True))
+    assert len(set(pairs)) == len(pairs)
+    return dict(zip(pairs, shared, strict=True))
 
 
 @given(boxes(), boxes())
