@@ -110,6 +110,7 @@ class Soak:
         unended = [answer for answer in lasting if answer.status in (200, 202) and not answer.ended]
         calm, loaded = (_p99(answers) for answers in (self.calm, self.loaded))
         rows = [
+            Row("nobody was refused, so it was no test", float(not refused), 0, timed=True),
             Row("answers other than 200, 202 and 429", len(odd), 0),
             Row("accepted work that did not end", len(unended), 0),
             Row("p99 of refusals, ms", 1000 * _percentile(refused, 99), 1000 * QUICK, timed=True),
@@ -161,7 +162,7 @@ def soak(
     with Watch(server, folder, seconds / LOOKS) as watch:
         asyncio.run(load.open(offered, seconds))
     after = _settled(server, folder)
-    return Soak(capacity, offered, calm.answers, load.answers, watch.seen, before, after)
+    return Soak(capacity, offered, calm.answers, load.answers, watch.seen[:LOOKS], before, after)
 
 
 def _settled(server: Process, folder: Path) -> Held:

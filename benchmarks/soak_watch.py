@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import threading
 from collections.abc import Sequence
@@ -45,7 +46,8 @@ def held_by(server: Process, folder: Path) -> Held:
         server.threads(),
         server.handles(),
         server.processes(),
-        sum(1 for path in folder.rglob("*") if path.is_file()),
+        # A folder may go while it is looked at; this walk leaves it out then.
+        sum(len(files) for _, _, files in os.walk(folder)),
     )
 
 
