@@ -1,7 +1,7 @@
 """Speed and accuracy of a YOLO network in each runtime.
 
     python -m benchmarks.runtime                     milliseconds an image, interleaved
-    python -m benchmarks.runtime --accuracy DIR      average precision for persons
+    python -m benchmarks.runtime --accuracy DIR      average precision for persons as well
 
 DIR holds sequences of the MOTChallenge form, each a folder NAME with NAME.mp4 and gt.txt.
 """
@@ -48,14 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--every", type=int, default=1, help="frames: every Nth alone")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
+    tables = {"speed": speed(given.model, given.imgsz, given.threads, given.rounds)}
     if given.accuracy:
-        rows = accuracy(given.model, given.imgsz, given.threads, given.accuracy, given.every)
-    else:
-        rows = speed(given.model, given.imgsz, given.threads, given.rounds)
+        tables["accuracy"] = accuracy(
+            given.model, given.imgsz, given.threads, given.accuracy, given.every
+        )
     if given.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(tables, indent=2))
     else:
-        _print_table(rows)
+        for rows in tables.values():
+            _print_table(rows)
 
 
 def speed(model: str, imgsz: int, threads: int, rounds: int) -> list[dict[str, Any]]:
