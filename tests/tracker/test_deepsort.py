@@ -224,6 +224,16 @@ def test_a_missed_detection_is_bridged_by_a_predicted_box() -> None:
     np.testing.assert_allclose(answer.boxes[0], box(150), atol=6)
 
 
+@pytest.mark.parametrize(("detections", "shown"), [(4, False), (5, True)])
+def test_only_a_track_of_some_detections_is_shown_without_one(detections: int, shown: bool) -> None:
+    tracker = DeepSort(coast_hits=5)
+    for _ in range(detections):
+        tracker.update([box(300), box(600)], [0.9, 0.9])
+    answer = tracker.update([box(600)], [0.9])
+    assert answer is not None
+    assert answer.predicted.any() == shown
+
+
 def test_the_class_is_the_vote_of_the_detections() -> None:
     tracker = DeepSort()
     for class_id in (2, 7, 2, 2, 7, 2):

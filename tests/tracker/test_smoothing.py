@@ -114,6 +114,14 @@ def test_a_gap_is_filled_on_the_line_between_and_a_longer_one_is_left_open() -> 
     assert (path.source < 0).tolist() == [5 < frame < 16 for frame in path.frames]
 
 
+@pytest.mark.parametrize(("max_gap", "filled"), [(10, 10), (9, 0)])
+def test_the_longest_gap_is_filled_and_no_longer_one(max_gap: int, filled: int) -> None:
+    frames = np.array([1, 2, 13, 14])
+    boxes = np.tile([10.0, 20.0, 50.0, 120.0], (4, 1))
+    path = smooth(frames, np.zeros(4, np.int64), boxes, np.ones(4), max_gap=max_gap)
+    assert (path.source < 0).sum() == filled
+
+
 def test_noise_around_a_walk_shrinks_at_high_and_at_low_frame_rates() -> None:
     rng = np.random.default_rng(5)
     for velocity, least in ((0.03, 2.0), (0.2, 1.1)):
