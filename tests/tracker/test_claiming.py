@@ -85,6 +85,12 @@ def test_what_has_an_owner_is_not_claimed_and_nobody_claims_nothing() -> None:
     assert claimed(found, []) == []
 
 
+def test_a_track_claims_no_second_detection_of_a_frame() -> None:
+    found = walk([1, 1, 2, 2, 3, 4])
+    owner = np.array([0, NOBODY, 0, NOBODY, 0, 0])
+    assert claim(found, owner, ONCE, Smoothing()).tolist() == owner.tolist()
+
+
 def test_a_box_of_a_tracker_stands_for_the_detection_on_which_it_lies() -> None:
     found = walk([1, 1, 2, 4], speed=0.0)
     found.boxes[1, (0, 2)] += 500
