@@ -21,7 +21,7 @@ TORCH = $(PIP_INSTALL) $(EXTRA_INDEX) -c constraints.txt torch torchvision
 # headless build of the same version, which is the same module.
 HEADLESS = $(LOCKED)headless.txt --force-reinstall
 
-.PHONY: help setup lock audit sbom mutants coverage demo serve test test-deploy test-ray check lint types openapi schemathesis foreign-clients format bench bench-peers train-fcn clean
+.PHONY: help setup lock audit sbom mutants coverage fuzz fuzz-server kill soak demo serve test test-deploy test-ray check lint types openapi schemathesis foreign-clients format bench bench-peers train-fcn clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -114,6 +114,21 @@ lint: .venv/.dev
 
 types: .venv/.dev
 	$(BIN)/mypy
+
+# For Linux on x86-64 alone, so it is not among the packages of the tests.
+fuzz: .venv/.dev ## look for inputs that break a parser, a minute for each
+	$(PIP_INSTALL) atheris==3.0.0
+	$(BIN)/python -m tests.fuzz
+
+fuzz-server: .venv/.dev ## five thousand damaged pictures and videos through a real server
+	$(BIN)/python -m benchmarks.fuzz_server
+
+kill: .venv/.dev ## kill a server fifty times in the middle of its work
+	$(BIN)/python -m benchmarks.kill
+
+# Nothing else should run on the machine.
+soak: setup ## half an hour at twice the capacity; docs/reliability.md
+	$(BIN)/python -m benchmarks.soak
 
 schemathesis: .venv/.dev ## try the API with many more requests than the tests do
 	SCHEMATHESIS_EXAMPLES=100 $(BIN)/python -m pytest tests/service/test_schemathesis.py
