@@ -161,13 +161,17 @@ def draw(name: str, paint: Callable[..., None], columns: int = 1, height: float 
 def robustness_text(figures: Mapping[str, Any]) -> str:
     """What the neighbours of the settings say, in a sentence or two."""
     neighbours = figures["neighbours"]
-    left_out = figures["leave_one_out"][COMBINED]
+    left_out = "; ".join(
+        f"{way} HOTA {100 * total['hota']:.1f}, IDF1 {100 * total['idf1']:.1f}, "
+        f"MOTA {100 * total['mota']:.1f}"
+        for way, rows in figures["leave_one_out"].items()
+        for total in [rows[COMBINED]]
+    )
     return (
         f"Mean HOTA of a sequence over twelve replicas: {figures['default']:.1f} by default, "
         f"{np.median(neighbours):.1f} in the median of {len(neighbours)} random neighbours of the "
         f"settings, {max(neighbours):.1f} for the best of them. With the settings chosen on the "
-        f"other three sequences, each sequence left out once: HOTA {100 * left_out['hota']:.1f}, "
-        f"IDF1 {100 * left_out['idf1']:.1f}, MOTA {100 * left_out['mota']:.1f}."
+        f"other three sequences, each sequence left out once: {left_out}."
     )
 
 
