@@ -51,13 +51,13 @@ def assign_pairs(
         Highest cost of a pair.
     """
     allowed = cost <= limit
-    if not allowed.all():
+    if np.count_nonzero(allowed) < len(allowed):
         rows, columns, cost = rows[allowed], columns[allowed], cost[allowed]
     if len(rows) < 2:
         return rows, columns
     alone = np.bincount(rows).take(rows) == 1
     alone &= np.bincount(columns).take(columns) == 1
-    if alone.all():
+    if np.count_nonzero(alone) == len(alone):
         return rows, columns
     r, c = _contested(rows[~alone], columns[~alone], cost[~alone], limit)
     rows = np.concatenate([rows[alone], r])

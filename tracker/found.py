@@ -16,8 +16,19 @@ SURE = 0.6
 SCORE_MEMORY = 0.9
 """Share of a track's mean confidence that one more score leaves: some ten detections."""
 
-KEEP = np.array([[0.0], [0.0], [SCORE_MEMORY], [1.0], [1.0]])
-"""What a detection leaves of the rows ``table.RECORD`` of its track."""
+KEEP = (0.0, 0.0, SCORE_MEMORY, 1.0, 1.0)
+"""Share of the rows ``table.RECORD`` of its track that a detection leaves."""
+
+DOUBT, HIDDEN, CLASS, RECORD, KEPT = 4, 5, 6, slice(7, 12), slice(12, 17)
+"""Rows of the table that is looked up below; the four before them are the measurement's."""
+
+DETECTED = np.zeros((17, 1))
+"""A column of it, as far as it is the same for every detection: each counts one hit."""
+DETECTED[10], DETECTED[KEPT, 0] = 1.0, KEEP
+
+UNDETECTED = np.zeros(17)
+"""The column of nobody's."""
+UNDETECTED[DOUBT], UNDETECTED[KEPT] = np.inf, 1.0
 
 
 class Found(NamedTuple):
@@ -37,6 +48,8 @@ class Found(NamedTuple):
         Of the detection.
     record : float64 [5, N]
         What it adds to the rows ``table.RECORD``.
+    kept : float64 [5, N]
+        Share of these rows that it leaves.
     """
 
     paired: Mask
@@ -45,25 +58,32 @@ class Found(NamedTuple):
     hidden: Float
     classes: Float
     record: Float
+    kept: Float
 
 
 def detected(scene: Scene, pairs: Pairs, settings: Settings) -> Found:
     """What was detected of each track."""
     scores = scene.observation.scores
-    # The column after the last detection is nobody's.
-    table = np.zeros((12, len(scores) + 1))
-    table[4, NOBODY] = np.inf
+    table = DETECTED.repeat(len(scores) + 1, 1)
+    table[:, NOBODY] = UNDETECTED
     filled = table[:, :NOBODY]
     filled[:4] = scene.measured
-    doubt = np.maximum(SURE - scores, 0.0, out=filled[4])
+    doubt = np.maximum(SURE - scores, 0.0, out=filled[DOUBT])
     doubt += scene.covered
     doubt *= settings.unsure_noise
     doubt += 1.0
-    filled[5] = scene.covered
-    filled[6] = scene.observation.classes
+    filled[HIDDEN] = scene.covered
+    filled[CLASS] = scene.observation.classes
     filled[8] = scores
     np.multiply(scores, 1.0 - SCORE_MEMORY, out=filled[9])
-    filled[10] = 1.0
     np.subtract(scores, settings.doubt, out=filled[11])
     found = table.take(pairs.partner, 1)
-    return Found(pairs.partner != NOBODY, found[:4], found[4], found[5], found[6], found[7:])
+    return Found(
+        pairs.partner != NOBODY,
+        found[:4],
+        found[DOUBT],
+        found[HIDDEN],
+        found[CLASS],
+        found[RECORD],
+        found[KEPT],
+    )

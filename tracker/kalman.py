@@ -65,12 +65,13 @@ class BoxFilter:
     depth: float = 1.0
     aspect: tuple[float, float, float] = (1e-1, 1e-2, 1e-5)
     side: bool = False
-    _process: tuple[Float, Float] = field(init=False, repr=False, compare=False)
-    _measure: tuple[Float, Float] = field(init=False, repr=False, compare=False)
-    _birth: tuple[Float, Float] = field(init=False, repr=False, compare=False)
+    _process: Float = field(init=False, repr=False, compare=False)
+    _measure: Float = field(init=False, repr=False, compare=False)
+    _birth: Float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # A variance is `factor * heights² + offset`; that of the aspect ratio is only the offset.
+        # Both are columns of one array, a row for each variance, those of the velocities last.
         sides = np.ones((4, 1))
         offset = np.zeros((3, 4, 1))
         if self.form == "xyah":
@@ -79,9 +80,14 @@ class BoxFilter:
         paces = sides * np.array([[1.0], [self.depth], [self.depth], [self.depth]])
         process = np.stack([sides * self.position, paces * self.velocity]) ** 2
         birth = np.stack([2 * sides * self.position, 10 * sides * self.velocity]) ** 2
-        object.__setattr__(self, "_process", (process, offset[1:]))
-        object.__setattr__(self, "_measure", ((sides * self.position) ** 2, offset[0]))
-        object.__setattr__(self, "_birth", (birth, offset[1:]))
+        measure = (sides * self.position) ** 2
+        for name, factors, offsets in (
+            ("_process", process, offset[1:]),
+            ("_measure", measure, offset[0]),
+            ("_birth", birth, offset[1:]),
+        ):
+            columns = np.column_stack((factors.ravel(), offsets.ravel()))
+            object.__setattr__(self, name, columns)
 
     def measure(self, corners: Float) -> Float:
         """Boxes x1, y1, x2, y2 as measurements of the filter's form, both float64 [4, N]."""
@@ -91,16 +97,16 @@ class BoxFilter:
         centre = np.multiply(size, 0.5, out=measured[:2])
         centre += start
         if self.form == "xyah":
-            width, height = size
-            width /= np.maximum(height, SMALLEST_HEIGHT)
+            width = size[0]
+            width /= np.maximum(size[1], SMALLEST_HEIGHT)
         return measured
 
     def boxes(self, measured: Float) -> Float:
         """Invert :meth:`measure`: x1, y1, x2, y2, float64 [4, N]; sizes below zero become zero."""
         centre, half = measured[:2], np.maximum(measured[2:], 0.0)
         if self.form == "xyah":
-            width, height = half
-            width *= height
+            width = half[0]
+            width *= half[1]
         half *= 0.5
         corners = np.empty(measured.shape)
         np.subtract(centre, half, out=corners[:2])
@@ -111,7 +117,7 @@ class BoxFilter:
         """States of new tracks from measurements [4, N]."""
         state = np.zeros((5, *measured.shape))
         state[VALUE] = measured
-        state[VARIANCE::2] = self._noise(measured, self._birth)
+        state[VARIANCE::2] = self._noise(measured, self._birth).reshape(2, 4, -1)
         return state
 
     def predict(self, state: Float, dt: float = 1.0) -> Float:
@@ -121,7 +127,7 @@ class BoxFilter:
         if dt != 1.0:
             noise *= dt
         spread = ahead[VARIANCE::2]
-        spread += noise
+        spread += noise.reshape(2, 4, -1)
         return ahead
 
     def noise(self, expected: Float, confidence: Float | None = None) -> Float:
@@ -180,17 +186,17 @@ class BoxFilter:
         moved[VALUE, :2] += shift[:, None]
         return moved
 
-    def _noise(self, expected: Float, variance: tuple[Float, Float]) -> Float:
-        """``factor * heights² + offset`` for [4, N], shaped as factor and offset are."""
-        factor, offset = variance
-        length = np.maximum(expected[3:], SMALLEST_HEIGHT)
+    def _noise(self, expected: Float, variance: Float) -> Float:
+        """``factor * heights² + offset``, [K, N], where [4, N] is expected and K rows are asked."""
+        terms = np.empty((2, expected.shape[1]))
+        terms[1] = 1.0
+        height = np.maximum(expected[3], SMALLEST_HEIGHT)
+        np.multiply(height, height, out=terms[0])
+        noise: Float = variance.dot(terms)
         if self.side:
-            width = expected[2:3] * length if self.form == "xyah" else expected[2:3]
-            width = np.maximum(width, SMALLEST_HEIGHT)
-            length = np.concatenate([width, length, width, length])
-        length *= length
-        noise: Float = factor * length
-        noise += offset
+            width = expected[2] * height if self.form == "xyah" else expected[2]
+            terms[0] = np.maximum(width, SMALLEST_HEIGHT) ** 2
+            noise[::2] = variance[::2].dot(terms)
         return noise
 
 

@@ -8,7 +8,7 @@ from tracker import life
 from tracker import table as track_table
 from tracker.base import OnlineTracker
 from tracker.camera import IDENTITY, CameraMotion
-from tracker.found import KEEP, Found, detected
+from tracker.found import Found, detected
 from tracker.kalman import VALUE, VELOCITY
 from tracker.looks import Looks
 from tracker.matching import Pairs, Scene, match
@@ -122,11 +122,11 @@ class Online(OnlineTracker):
             height, width = observation.frame.shape[:2]
             self._size = (float(width), float(height))
         elif len(observation):
-            right, bottom = observation.corners[2:]
+            right, bottom = observation.corners[2], observation.corners[3]
             width, height = self._size
             self._size = (
-                max(width, float(right[right.argmax()])),
-                max(height, float(bottom[bottom.argmax()])),
+                max(width, right.item(right.argmax())),
+                max(height, bottom.item(bottom.argmax())),
             )
 
     def _founders(self, scene: Scene, pairs: Pairs) -> Integer:
@@ -184,12 +184,11 @@ class Online(OnlineTracker):
         tracks[STATE] = state.reshape(20, -1)
         tracks[MISSED] = scene.missed
         record = tracks[RECORD]
-        record *= np.where(found.paired, KEEP, 1.0)
+        record *= found.kept
         record += found.record
         track_table.vote(tracks[CLASS], tracks[LEAD], found.classes, scores)
         shown: Float = found.measured - state[VALUE]
-        shown *= self._trust
-        shown *= seen
+        shown *= self._trust.dot(seen[None])
         shown += state[VALUE]
         return shown
 
@@ -238,18 +237,18 @@ class Online(OnlineTracker):
         if len(lost):
             known, alive = life.fate(tracks, boxes, lost, self._size, settings, self.fps)
             visible[lost] &= known
-            if not alive.all():
-                kept = np.ones(len(partner), np.bool_)
+            if np.count_nonzero(alive) < len(alive):
+                kept = ~predicted
                 kept[lost] = alive
                 self._tracks = tracks.compress(kept, 1)
                 self._looks.keep(kept)
         rows = visible.nonzero()[0]
-        ids, classes = tracks[ID:LEAD].take(rows, 1).astype(np.int64)
+        numbers = tracks[ID:LEAD].take(rows, 1).astype(np.int64)
         return Tracks(
-            ids,
+            numbers[0],
             boxes.T.take(rows, 0).astype(np.float32),
             tracks[SCORE].take(rows).astype(np.float32),
-            classes,
+            numbers[1],
             predicted.take(rows),
             partner.take(rows),
         )

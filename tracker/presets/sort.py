@@ -55,8 +55,8 @@ class AreaFilter(BoxFilter):
             ("_process", self.PROCESS),
             ("_birth", self.BIRTH),
         ):
-            offset = np.array(variance)[..., None]
-            object.__setattr__(self, name, (np.zeros_like(offset), offset))
+            offset = np.array(variance).ravel()
+            object.__setattr__(self, name, np.column_stack((np.zeros_like(offset), offset)))
 
     def measure(self, corners: Float) -> Float:
         """Boxes x1, y1, x2, y2 as centre, area and aspect ratio, both float64 [4, N]."""
