@@ -85,3 +85,18 @@ def test_boxes_come_back_as_they_went(
     there = background.steady(frames, boxes)
 
     np.testing.assert_allclose(background.seen(frames, there), boxes, atol=1e-6)
+
+
+@pytest.mark.parametrize("pivot", [(0.0, 0.0), (300.0, 200.0)])
+def test_a_zoom_fades_around_the_pivot_by_a_250th_of_what_is_left_each_frame(
+    pivot: tuple[float, float],
+) -> None:
+    zoom, motion = 2.0, camera(np.zeros((FRAMES, 2)))
+    motion[10, :, :2] *= zoom
+    motion[10, :, 2] = (1.0 - zoom) * np.array(pivot)
+    box = np.array([[*pivot, *pivot]]) + np.array([-20.0, -50.0, 20.0, 50.0])
+    background = Background(motion, first=1, pivot=pivot)
+    for frame, share in ((10, 0.0), (11, 0.996), (12, 0.996**2), (FRAMES, 0.996 ** (FRAMES - 10))):
+        steady = background.steady(np.array([frame]), box)[0]
+        assert (steady[3] - steady[1]) == pytest.approx(100.0 / zoom**share)
+        assert (steady[:2] + steady[2:]) / 2 == pytest.approx(pivot)

@@ -12,7 +12,7 @@ from tracker.claiming import Claiming, adopt, claim
 from tracker.smoothing import Smoothing
 from tracker.tracklets import NOBODY, Observations
 
-ONCE = Claiming(overlap=0.4, look_alike=0.4, confidence=0.1, ahead=5, gap=10, rounds=1)
+ONCE = Claiming(rounds=1)
 
 
 def walk(
@@ -99,3 +99,14 @@ def test_a_box_of_a_tracker_stands_for_the_detection_on_which_it_lies() -> None:
     boxes[2, (0, 2)] += 10.5
     owner = adopt(found, np.array([2, 1, 1, 3]), boxes, np.array([7, 9, 7, 7]), 0.6)
     assert owner.tolist() == [NOBODY, 9, 7, NOBODY]
+
+
+@pytest.mark.parametrize(("gap", "claimed_back"), [(10, True), (11, False)])
+def test_a_gap_of_up_to_ten_frames_is_looked_into(gap: int, claimed_back: bool) -> None:
+    frames = [*range(1, 15 + gap)]
+    got = claimed(walk(frames), [*range(1, 8), *range(8 + gap, 15 + gap)], replace(ONCE, ahead=1))
+    assert (got == frames) == claimed_back
+
+
+def test_by_default_there_are_three_rounds() -> None:
+    assert claimed(walk([*range(1, 51)]), [*range(23, 29)], Claiming()) == [*range(8, 44)]

@@ -198,3 +198,26 @@ def test_a_delayed_tracker_gives_the_ids_of_the_undelayed_one() -> None:
         assert before <= set(after.ids.tolist())
         assert len(set(after.ids.tolist())) == len(after)
     assert set().union(*shown_at_once) == {int(i) for answer in answers for i in answer.ids}
+
+
+@pytest.mark.parametrize(("before", "bears"), [(12, True), (13, False)])
+def test_twelve_frames_before_bear_on_an_answer(before: int, bears: bool) -> None:
+    frames = [shown([1], [100.0 + 3 * t]) for t in range(30)]
+    changed = list(frames)
+    changed[20 - before] = shown([1], [400.0])
+
+    def answered(given: list[Tracks]) -> Tracks:
+        answer = run(Delay(2), given)[0][22]
+        assert answer is not None
+        return answer
+
+    one, other = answered(frames).boxes, answered(changed).boxes
+    assert np.array_equal(one, other) != bears
+
+
+@pytest.mark.parametrize(("gap", "bridged"), [(30, True), (31, False)])
+def test_a_gap_of_up_to_thirty_frames_is_bridged(gap: int, bridged: bool) -> None:
+    frames = [shown([1], [100.0])] * 5 + [shown([], [])] * gap + [shown([1], [100.0])] * 5
+    during, rest = run(Delay(40), frames)
+    answers = [answer for answer in during if answer is not None] + rest
+    assert [len(answer) for answer in answers] == [1] * 5 + [int(bridged)] * gap + [1] * 5

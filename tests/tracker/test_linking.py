@@ -155,9 +155,69 @@ def test_who_is_out_some_frames_on_has_left_and_some_before_has_come(
     assert (came.tolist(), went.tolist()) == ([comes], [goes])
 
 
-@pytest.mark.parametrize(("middle", "gone"), [(-1.0, True), (1.0, False), (481.0, True)])
+@pytest.mark.parametrize(
+    ("middle", "gone"), [(-0.5, True), (0.0, False), (480.0, False), (480.5, True)]
+)
 def test_who_is_above_or_below_by_the_middle_is_out(middle: float, gone: bool) -> None:
     walk = pieces((range(1, 10), 300.0, 0.0))
     walk.boxes[:, 1], walk.boxes[:, 3] = middle - 50, middle + 50
     came, went = leaving(walk, RULE, (640.0, 480.0))
     assert (came.tolist(), went.tolist()) == ([gone], [gone])
+
+
+def test_who_touches_a_side_is_out() -> None:
+    for middle, gone in ((20.0, True), (20.5, False), (620.0, True), (619.5, False)):
+        came, went = leaving(pieces((range(1, 10), middle, 0.0)), RULE, (640.0, 480.0))
+        assert (came.tolist(), went.tolist()) == ([gone], [gone])
+
+
+@pytest.mark.parametrize(("cosine", "chosen"), [(0.91, 2), (0.89, 1)])
+def test_all_of_the_reach_costs_as_much_as_a_distance_of_a_tenth(
+    cosine: float, chosen: int
+) -> None:
+    """Of two who may follow, one looks the same half a height away, the other is on the spot."""
+    tracks = pieces(
+        (range(1, 11), 300.0, 0.0), (range(15, 25), 349.99, 0.0), (range(15, 25), 300.0, 0.0)
+    )
+    look = [cosine, float(np.sqrt(1 - cosine**2))]
+    expected = [0, 1, 2]
+    expected[chosen] = 0
+    assert linked(tracks, [LEFT, LEFT, look]) == expected
+
+
+@pytest.mark.parametrize(
+    ("tracks", "looks", "one"),
+    [
+        (after_a_gap(120), [LEFT, LEFT], True),
+        (after_a_gap(121), [LEFT, LEFT], False),
+        (after_a_gap(30), None, True),
+        (after_a_gap(31), None, False),
+        (after_a_gap(5), [LEFT, [0.71, 0.7042]], True),
+        (after_a_gap(5), [LEFT, [0.69, 0.7238]], False),
+        # 0.5 + 0.06 x 10 heights of 100 pixels.
+        (after_a_gap(9, 409.0), [LEFT, LEFT], True),
+        (after_a_gap(9, 411.0), [LEFT, LEFT], False),
+        # Ten pixels a frame over the last ten, believed for 15 frames of 21, and 1.76 heights.
+        (pieces((range(1, 12), 100.0, 10.0), (range(32, 42), 525.0, 0.0)), [LEFT, LEFT], True),
+        (pieces((range(1, 12), 100.0, 10.0), (range(32, 42), 527.0, 0.0)), [LEFT, LEFT], False),
+    ],
+)
+def test_the_reach_of_the_defaults(
+    tracks: Trajectories, looks: list[list[float]] | None, one: bool
+) -> None:
+    assert linked(tracks, looks, Linking()) == [0, 0 if one else 1]
+
+
+@pytest.mark.parametrize(("x", "one"), [(529.0, True), (531.0, False)])
+def test_the_last_ten_frames_tell_the_velocity(x: float, one: bool) -> None:
+    """Who stood and then ran ten frames at 12 pixels is expected 180 on, give or take 1.4."""
+    tracks = pieces((range(1, 22), 0.0, 0.0), (range(36, 46), x, 0.0))
+    running = np.maximum(np.arange(21) - 10, 0) * 12.0
+    tracks.boxes[:21, (0, 2)] = running[:, None] + [70.0, 110.0]
+    assert linked(tracks, [LEFT, LEFT], Linking()) == [0, 0 if one else 1]
+
+
+def test_by_default_who_is_out_within_three_frames_has_left() -> None:
+    for start, gone in ((565.5, True), (564.5, False)):
+        walk = pieces((range(1, 10), start, 5.0))
+        assert leaving(walk, Linking(), (640.0, 480.0))[1].tolist() == [gone]

@@ -177,3 +177,48 @@ def test_nothing_is_smoothed_to_nothing() -> None:
     none = np.zeros(0, np.int64)
     path = smooth(none, none, np.zeros((0, 4)), np.zeros(0))
     assert path.boxes.shape == (0, 4)
+
+
+def bumped(column: int, speed: float, *, gap: range = range(0)) -> tuple[Array, Array, Array]:
+    """A hundred frames of one who walks at some heights a frame, with one feature off in one.
+
+    Answers what that feature is smoothed to, what it was, and the weights.
+    """
+    frames = np.array([t for t in range(100) if t not in gap])
+    x = 100.0 * speed * frames
+    values = np.column_stack((x, 0 * x, np.full(len(x), np.log(100.0)), 0 * x))
+    values[frames == 50, column] += 1e-3
+    half = np.exp(values[:, 2:3]) / 2 * np.column_stack((np.exp(values[:, 3]), np.ones(len(x))))
+    boxes = np.hstack((values[:, :2] - half, values[:, :2] + half))
+    path = smooth(frames, np.zeros(len(frames), np.int64), boxes, np.full(len(frames), 0.7))
+    height = path.boxes[:, 3] - path.boxes[:, 1]
+    aspect = (path.boxes[:, 2] - path.boxes[:, 0]) / height
+    middle = (path.boxes[:, 1] + path.boxes[:, 3]) / 2
+    found = (middle, middle, np.log(height), np.log(aspect))[column]
+    given, weights = np.zeros(100), np.zeros(100)
+    given[frames], weights[frames] = values[:, column], 0.7
+    return found, given, weights
+
+
+@pytest.mark.parametrize(
+    ("column", "order", "speed", "length"),
+    [
+        # 0.65 / sqrt(speed), from 1.6 to 6 frames.
+        (1, 2, 1.0, 1.6),
+        (1, 2, 0.04, 3.25),
+        (1, 2, 0.0, 6.0),
+        (2, 2, 0.04, 6.0),
+        (3, 1, 0.04, 12.0),
+    ],
+)
+@pytest.mark.parametrize("gap", [range(0), range(60, 66)])
+def test_lengths_of_the_defaults(
+    column: int, order: int, speed: float, length: float, gap: range
+) -> None:
+    """As the minimum with that length itself; differences that touch a gap weigh 30 times."""
+    found, given, weights = bumped(column, speed, gap=gap)
+    penalty = np.full(100 - order, length ** (2 * order))
+    if gap:
+        penalty[gap.start - order : gap.stop] *= 30.0
+    expected = whittaker(given[:, None], weights, penalty, order)[:, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-8)
