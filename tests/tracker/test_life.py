@@ -32,7 +32,7 @@ def tracks(*missed: float, hits: float = 5, identity: float = 1) -> Table:
 
 
 def places(*boxes: tuple[float, float, float, float]) -> Float:
-    return np.array(boxes).T
+    return np.array(boxes, np.float64).T
 
 
 def lost(
@@ -121,3 +121,20 @@ def test_spans_are_in_seconds_at_high_frame_rates() -> None:
     assert lost(tracks(11), places(STANDING), rule, fps=50.0) == ([False], [True])
     assert lost(tracks(51), places(STANDING), rule, fps=50.0) == ([False], [False])
     assert Span(4, 0.2).at(10.0) == Span(4, 0.2).at(None) == 4
+
+
+@pytest.mark.parametrize(
+    ("fps", "coast", "hidden", "memory", "left"), [(None, 4, 10, 120, 3), (50.0, 8, 20, 240, 6)]
+)
+def test_spans_of_the_defaults(
+    fps: float | None, coast: float, hidden: float, memory: float, left: float
+) -> None:
+    rule, gone = Settings(), places((-30.0, 200.0, 10.0, 300.0))
+    for more, there in ((0, True), (1, False)):
+        assert lost(tracks(coast + more), places(STANDING), rule, fps)[0] == [there]
+        behind = lost(tracks(hidden + more, 0), places(STANDING, NEARER), rule, fps)
+        assert behind[0] == [there]
+        assert lost(tracks(memory + more), places(STANDING), rule, fps)[1] == [there]
+        assert lost(tracks(left + more), gone, rule, fps)[1] == [there]
+    for hits, known in ((5, True), (4, False)):
+        assert lost(tracks(1, hits=hits), places(STANDING), rule)[0] == [known]

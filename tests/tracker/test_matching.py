@@ -23,19 +23,7 @@ from tracker.settings import Settings
 from tracker.table import MISSED, born
 from tracker.types import Float
 
-RULE = Settings(
-    gate=50.0,
-    confident=0.4,
-    low=0.1,
-    look_alike=0.35,
-    veto=0.35,
-    overlap=0.5,
-    obvious=0.6,
-    rival=0.1,
-    touch=0.2,
-    unsure_noise=8.0,
-    doubt=0.3,
-)
+RULE = Settings()
 RED, BLUE = [1.0, 0.0], [0.0, 1.0]
 
 
@@ -57,6 +45,7 @@ def scene(
     classes: list[int] | None = None,
     embeddings: Any = None,
     age: float = 1.0,
+    fps: float | None = None,
 ) -> Scene:
     """Tracks, red ones of class 0, where their boxes are, and what is detected."""
     motion = RULE.filter
@@ -88,7 +77,7 @@ def scene(
         looks=looks,
         observation=observation,
         measured=motion.measure(observation.corners),
-        fps=None,
+        fps=fps,
     )
 
 
@@ -291,3 +280,14 @@ def test_what_is_found_is_noted_in_the_order_of_the_tracks() -> None:
     expected = np.zeros((4, 5))
     expected[[0, 1, 3]] = [[0, 0.6, 0.06, 1, 0.3], [0, 0.9, 0.09, 1, 0.6], [0, 0.5, 0.05, 1, 0.2]]
     np.testing.assert_allclose(found.record.T, expected, atol=1e-12)
+
+
+def test_spans_are_seconds_at_fifty_frames_a_second() -> None:
+    """A fifth of a second is ten frames, 1.2 seconds are sixty."""
+    for age, rows in ((9.0, []), (10.0, [0])):
+        assert asked([box(100)], [box(100)], age=age, fps=50.0) == rows
+    for missed, partner in ((9.0, 0), (10.0, -1)):
+        faint = scene([box(100)], [box(100)], scores=[0.2], missed=missed, fps=50.0)
+        assert partners(faint) == [partner]
+    for missed, partner in ((60.0, 0), (61.0, -1)):
+        assert partners(scene([box(100)], [box(100)], missed=missed, fps=50.0)) == [partner]

@@ -24,6 +24,8 @@ BOX = [10.0, 20.0, 50.0, 120.0]
         ({"boxes": [BOX], "scores": [0.9, 0.8]}, r"scores: expected shape \[1\].*got \[2\]"),
         ({"boxes": [BOX, BOX], "scores": [0.9, 1.2]}, "scores: .*0 to 1, got 1.2 in row 1"),
         ({"boxes": [BOX], "scores": [-0.1]}, "scores: .*0 to 1, got -0.1 in row 0"),
+        ({"boxes": [BOX] * 3, "scores": [1.0, 0.0, 1.2]}, "scores: .*got 1.2 in row 2"),
+        ({"boxes": [BOX] * 3, "scores": [1.0, 0.0, -1]}, "scores: .*got -1.0 in row 2"),
         ({"boxes": [BOX], "scores": [np.nan]}, "scores: .*got nan in row 0"),
         ({"boxes": [BOX], "scores": [0.9], "classes": [1, 2]}, "classes: expected shape"),
         ({"boxes": [BOX], "scores": [0.9], "classes": [0.5]}, "classes: .*whole.*row 0"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tracker import Tracks
-from tracker.kalman import VALUE, VELOCITY
+from tracker.kalman import VALUE, VELOCITY, BoxFilter
 from tracker.online import Online
 from tracker.settings import Settings, Span
 from tracker.types import Float
@@ -84,8 +84,8 @@ def test_the_second_detection_is_learnt_however_faint() -> None:
 
 def test_what_is_shown_lies_between_the_detection_and_the_filter() -> None:
     """Each box is the filter's and the detection's mean; surprises are smoothed the more."""
-    rule = Settings(evidence=0.0, faint=0.0, posterior=(0.5, 0.8, 0.7), unsure_noise=8.0)
-    motion, tracker = rule.filter, Online(rule)
+    motion = BoxFilter(position=1 / 20, velocity=1 / 120, depth=0.5, aspect=(0.05, 0.02, 1e-5))
+    tracker = Online(EAGER)
     rng = np.random.default_rng(5)
     state: Float = np.zeros((5, 4, 0))
     for frame, score in enumerate([0.9, 0.5, 0.55, 0.4, 0.8]):
@@ -95,7 +95,7 @@ def test_what_is_shown_lies_between_the_detection_and_the_filter() -> None:
             state = motion.predict(state)
             noise = motion.noise(state[VALUE]) * (1 + 8 * max(0.6 - score, 0))
             state = motion.update(state, measured, noise)
-            weight = np.array([[0.5], [0.8], [1.0], [0.7]])
+            weight = np.array([[0.5], [0.8], [1.0], [0.8]])
             expected = motion.boxes(weight * state[VALUE] + (1 - weight) * measured)
         else:
             state, expected = motion.initiate(measured), box[:, None]
@@ -197,3 +197,20 @@ def test_ids_follow_each_other_in_the_order_of_confirmation() -> None:
         1: 1,
         2: 3,
     }
+
+
+def test_a_lesson_leaves_nine_tenths_of_the_mean() -> None:
+    tracker = Online(EAGER)
+    for look in ([1.0, 0.0], [0.8, 0.6]):
+        tracker.update([STANDING], [0.9], embeddings=[look])
+    mean = np.array([0.98, 0.06])
+    np.testing.assert_allclose(tracker._looks.means, [mean / np.hypot(*mean)], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("scores", "confirmed"), [([0.8], True), ([0.79], False)])
+def test_a_detection_of_four_fifths_is_enough_and_so_are_two_that_are_less_sure(
+    scores: list[float], confirmed: bool
+) -> None:
+    tracker = Online(Settings())
+    assert bool(shown(tracker.update([STANDING], scores))) == confirmed
+    assert shown(tracker.update([STANDING], [0.4])) == [0]
