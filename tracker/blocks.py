@@ -9,6 +9,9 @@ from tracker.types import Integer, Mask
 BLOCK = 1 << 14
 """Numbers in a temporary array, 128 KiB: a larger one is mapped into fresh pages every time."""
 
+FEW_CELLS = 256
+"""Up to so many cells, numpy finds those that are set as fast in two dimensions as in one."""
+
 
 def row_blocks(rows: int, width: int) -> list[slice]:
     """Slices that cover all rows; ``width`` numbers a row go into the largest temporary."""
@@ -21,7 +24,11 @@ def row_blocks(rows: int, width: int) -> list[slice]:
 def pairs_in(table: Mask) -> tuple[Integer, Integer]:
     """Rows and columns of the cells that are true, ordered by row.
 
-    What ``table.nonzero()`` answers; in one dimension numpy finds them several times faster.
+    What ``table.nonzero()`` answers; in one dimension numpy finds them several times faster where
+    they are many.
     """
-    rows, columns = np.divmod(table.ravel().nonzero()[0], max(1, table.shape[1]))
+    if table.size <= FEW_CELLS:
+        rows, columns = table.nonzero()
+    else:
+        rows, columns = np.divmod(table.ravel().nonzero()[0], max(1, table.shape[1]))
     return rows, columns

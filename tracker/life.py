@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tracker.overlap import hidden
 from tracker.settings import Settings
 from tracker.table import EVIDENCE, HITS, ID, MISSED, Table
@@ -26,10 +28,12 @@ def outside(boxes: Float, size: tuple[float, float]) -> Mask:
     size : (float, float)
         Width and height of the image.
     """
-    left, top, right, bottom = boxes
     width, height = size
-    middle = 0.5 * (top + bottom)
-    beyond: Mask = (left < 0.0) | (right > width) | (middle < 0.0) | (middle > height)
+    middle = boxes[1] + boxes[3]
+    middle *= 0.5
+    beyond: Mask = np.minimum(boxes[0], middle) < 0.0
+    beyond |= boxes[2] > width
+    beyond |= middle > height
     return beyond
 
 
@@ -63,15 +67,17 @@ def fate(
         The track is remembered; tentative ones never are.
     """
     lost, places = tracks.take(rows, 1), boxes.take(rows, 1)
-    missed, confirmed = lost[MISSED], lost[ID] > 0.0
+    missed = lost[MISSED]
     inside = ~outside(places, size)
-    known = (lost[HITS] >= settings.coast_hits) & inside
+    known = lost[HITS] >= settings.coast_hits
+    known &= inside
     late = (known & (missed > settings.coast.at(fps))).nonzero()[0]
     if len(late):
         seen = boxes[:, (tracks[ID] > 0.0) & (tracks[MISSED] == 0.0)]
         known[late] = hidden(places.T[late], seen.T) >= 0.5
         known &= missed <= max(settings.coast.at(fps), settings.coast_hidden.at(fps))
     alive = missed <= settings.memory.at(fps)
+    alive &= lost[ID] > 0.0
     if not settings.reenter:
         alive &= inside | (missed <= settings.left.at(fps))
-    return known, alive & confirmed
+    return known, alive

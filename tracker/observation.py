@@ -68,20 +68,18 @@ class Appearance:
     count: int
     source: NDArray[np.float32] | EmbedRows
     width: int | None = None
+    lazy: bool = field(init=False)
+    """Whether embeddings cost something, because a callable makes them."""
     _known: NDArray[np.bool_] | None = field(init=False, default=None)
     _table: NDArray[np.float32] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        self.lazy = callable(self.source)
         if callable(self.source):
             self._known = np.zeros(self.count, np.bool_)
         else:
             self._table = _unit_rows(self.source, self.count, self.width, None)
             self.width = self._table.shape[1]
-
-    @property
-    def lazy(self) -> bool:
-        """Whether embeddings cost something, because a callable makes them."""
-        return callable(self.source)
 
     @property
     def known(self) -> NDArray[np.bool_]:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from tracker.blocks import BLOCK, pairs_in, row_blocks
+from tracker import blocks as module
+from tracker.blocks import BLOCK, FEW_CELLS, pairs_in, row_blocks
 from tracker.types import Mask
 
 
@@ -26,5 +27,8 @@ def test_blocks_cover_each_row_once_and_fit(rows: int, width: int) -> None:
 @given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=7)))
 def test_set_cells_come_by_row(table: Mask) -> None:
     expected = table.nonzero()
-    for got, wanted in zip(pairs_in(table), expected, strict=True):
-        assert got.tolist() == wanted.tolist()
+    for few in (0, FEW_CELLS):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "FEW_CELLS", few)
+            for got, wanted in zip(pairs_in(table), expected, strict=True):
+                assert got.tolist() == wanted.tolist()
