@@ -48,7 +48,7 @@ def scene(
     fps: float | None = None,
 ) -> Scene:
     """Tracks, red ones of class 0, where their boxes are, and what is detected."""
-    motion = RULE.filter
+    motion = Settings().filter
     observation = observe(
         np.array(boxes, float),
         [0.9] * len(boxes) if scores is None else scores,

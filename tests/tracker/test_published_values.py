@@ -13,7 +13,7 @@ import pytest
 from filterpy.kalman import KalmanFilter
 
 from tracker.base import OnlineTracker
-from tracker.kalman import VALUE, VARIANCE, BoxFilter
+from tracker.kalman import VALUE, VARIANCE, VELOCITY, BoxFilter
 from tracker.presets.botsort import BoTSort
 from tracker.presets.bytetrack import ByteTrack
 from tracker.presets.paper import PaperTracker
@@ -225,3 +225,67 @@ def test_the_area_filter_is_the_seven_state_filter_of_the_paper() -> None:
         state = ours.update(state, measured[:, t : t + 1], ours.noise(state[VALUE]))
         np.testing.assert_allclose(state[:2].ravel()[:7], oracle.x[:, 0], rtol=1e-9, atol=1e-9)
         np.testing.assert_allclose(state[VARIANCE, :, 0], np.diag(oracle.P)[:4], rtol=1e-9)
+
+
+@pytest.mark.parametrize("make", [ByteTrack, BoTSort])
+@pytest.mark.parametrize("score", [0.59, 0.6])
+def test_a_detection_is_one_track_s(make: Callable[[], OnlineTracker], score: float) -> None:
+    """Whether it is taken for sure or for unsure, two who stand there do not share it."""
+    tracker = make()
+    for _ in range(4):
+        tracker.update([box(), box(12.0)], [0.9, 0.9])
+    assert len(tracker.update([box(5.0)], [score])) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "motion", "resting"),
+    [
+        (PaperTracker, BoxFilter(), slice(0)),
+        (ByteTrack, BoxFilter(), slice(3, 4)),
+        (BoTSort, BoxFilter(form="xywh", side=True), slice(2, 4)),
+    ],
+)
+def test_what_is_shown_is_the_filter_s_and_sizes_rest_while_lost(
+    make: Callable[[], OnlineTracker], motion: BoxFilter, resting: slice
+) -> None:
+    """Someone comes nearer, and is not seen for three frames."""
+    tracker, rng, missed = make(), np.random.default_rng(4), 0
+    shown = []
+    for t in range(16):
+        corners = np.array([300.0 - 2 * t, 100 - t, 365 + t, 200 + 4 * t]) + rng.normal(0, 1, 4)
+        measured = motion.measure(corners[:, None])
+        if not t:
+            state = motion.initiate(measured)
+            tracker.update([corners], [0.9], embeddings=[RED])
+            continue
+        if missed:
+            state[VELOCITY, resting] = 0.0
+        state = motion.predict(state)
+        if t in (8, 9, 10):
+            missed += 1
+            assert len(tracker.update([], [], embeddings=np.zeros((0, 2)))) == 0
+            continue
+        missed = 0
+        state = motion.update(state, measured, motion.noise(state[VALUE]))
+        answer = tracker.update([corners], [0.9], embeddings=[RED])
+        if len(answer):
+            shown.append(t)
+            np.testing.assert_allclose(answer.boxes, motion.boxes(state[VALUE]).T, rtol=1e-6)
+            assert answer.scores.tolist() == pytest.approx([0.9])
+    assert shown[-11:] == [*range(2, 8), *range(11, 16)]
+
+
+def test_looks_tell_who_of_the_new_ones_is_who() -> None:
+    """BoT-SORT learns the look of a detection that begins a track."""
+    tracker = BoTSort()
+    see(tracker, 0.0, 20.0, looks=[RED, look(0.0)])
+    assert see(tracker, 0.0, 20.0, score=0.8, looks=[look(0.0), RED]) == {0: 2, 1: 1}
+
+
+def test_the_first_look_of_a_track_stays_in_the_paper_s_gallery() -> None:
+    tracker = PaperTracker()
+    for cosine in (1.0, 0.0, 0.0):
+        see(tracker, 0.0, looks=[look(cosine)])
+    for _ in range(3):
+        see(tracker, looks=[])
+    assert see(tracker, 0.0, looks=[RED]) == {0: 1}
