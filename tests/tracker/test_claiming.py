@@ -110,3 +110,19 @@ def test_a_gap_of_up_to_ten_frames_is_looked_into(gap: int, claimed_back: bool) 
 
 def test_by_default_there_are_three_rounds() -> None:
     assert claimed(walk([*range(1, 51)]), [*range(23, 29)], Claiming()) == [*range(8, 44)]
+
+
+def test_the_limit_of_looks_belongs_to_what_is_allowed() -> None:
+    found = walk([1, 2, 3, 4, 5], embeddings=[[1.0, 0.0]] * 4 + [[0.0, 1.0]])
+    assert 5 in claimed(found, [1, 2, 3, 4], replace(ONCE, look_alike=1.0))
+
+
+def test_a_free_detection_is_found_behind_those_that_have_an_owner() -> None:
+    """One who is far away stands first in every frame."""
+    one, other = walk([1, 2, 3, 4, 5]), walk([1, 2, 3, 4, 5])
+    other.boxes[:, (1, 3)] += 300.0
+    frames = np.repeat(one.frames, 2)
+    boxes = np.stack((other.boxes, one.boxes), axis=1).reshape(-1, 4)
+    found = Observations(frames, boxes, np.full(10, 0.9), np.zeros(10, np.int64), None)
+    owner = np.array([1, 0] * 4 + [1, NOBODY])
+    assert claim(found, owner, ONCE, Smoothing()).tolist() == [1, 0] * 5
