@@ -60,6 +60,35 @@ def test_a_zoom_is_found() -> None:
     assert displaced(affine, np.array([[1.03, 0, 0], [0, 1.03, 0]])) < 0.7
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "zoom", "roll"),
+    [
+        (3.3, -1.6, 1.0, 0.0),
+        (-0.7, 0.4, 1.0, 0.0),
+        (25.0, 18.0, 1.0, 0.0),
+        (0.0, 0.0, 1.02, 0.0),
+        (2.5, 1.0, 0.98, 0.01),
+    ],
+)
+def test_the_motion_of_a_picture_is_found_within_a_tenth_of_a_pixel(
+    x: float, y: float, zoom: float, roll: float
+) -> None:
+    noise = np.random.default_rng(2).normal(size=(480, 720, 3))
+    smooth = cv2.GaussianBlur(noise, (0, 0), 3.0)
+    scene = np.clip(128 + 60 * smooth / smooth.std(), 0, 255).astype(np.uint8)
+    cosine, sine = zoom * np.cos(roll), zoom * np.sin(roll)
+    truth = np.array([[cosine, -sine, x], [sine, cosine, y]])
+    # What the frame shows begins at 120, 120 of the scene, so that nothing comes in from outside.
+    placed = truth.copy()
+    placed[:, 2] += 120.0 - truth[:, :2] @ [120.0, 120.0]
+    moved = np.asarray(cv2.warpAffine(scene, placed, (720, 480), flags=cv2.INTER_CUBIC))
+    camera = CameraMotion()
+    camera.estimate(scene[120:360, 120:600], NOBODY)
+    affine = camera.estimate(moved[120:360, 120:600], NOBODY)
+    edges = np.array([[0.0, 0, 1], [480, 0, 1], [0, 240, 1], [480, 240, 1]]).T
+    assert np.abs((affine - truth) @ edges).max() < 0.1
+
+
 def test_a_camera_that_stands_still_is_answered_with_exactly_no_motion() -> None:
     scene, camera = texture(), CameraMotion()
     rng = np.random.default_rng(1)
