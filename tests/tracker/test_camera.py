@@ -6,6 +6,7 @@ import copy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -87,6 +88,29 @@ def test_the_motion_of_a_picture_is_found_within_a_tenth_of_a_pixel(
     affine = camera.estimate(moved[120:360, 120:600], NOBODY)
     edges = np.array([[0.0, 0, 1], [480, 0, 1], [0, 240, 1], [480, 240, 1]]).T
     assert np.abs((affine - truth) @ edges).max() < 0.1
+
+
+def test_corners_are_apart_and_none_is_a_hundred_times_weaker() -> None:
+    """How strong a corner is grows with the square of its contrast: 22² / 200² is above 1 %."""
+    frame = np.zeros((240, 480, 3), np.uint8)
+    for left, contrast in ((40, 200), (160, 22), (280, 18)):
+        frame[100:140, left : left + 40] = contrast
+    followed: list[Array] = []
+    flow = cv2.calcOpticalFlowPyrLK
+
+    def watched(*args: Any, **keywords: Any) -> Any:
+        followed.append(args[2])
+        return flow(*args, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cv2, "calcOpticalFlowPyrLK", watched)
+        camera = CameraMotion()
+        for _ in range(2):
+            camera.estimate(frame, NOBODY)
+    x = np.sort(followed[0][:, 0])
+    assert len(x) == 8
+    assert x.max() < 240
+    assert (x > 150).sum() == 4
 
 
 def test_a_camera_that_stands_still_is_answered_with_exactly_no_motion() -> None:

@@ -99,3 +99,24 @@ def test_a_refused_frame_leaves_the_tracker_as_it_was() -> None:
     assert b is not None
     np.testing.assert_array_equal(a.boxes, b.boxes)
     np.testing.assert_array_equal(a.ids, b.ids)
+
+
+def test_scores_of_nothing_and_of_certainty_are_taken() -> None:
+    assert observe([BOX] * 2, [0.0, 1.0]).scores.tolist() == [0.0, 1.0]
+    assert observe([BOX], [0.0]).scores.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(("given", "width"), [([], 8), (np.zeros((0, 8)), 8), ([], None)])
+def test_embeddings_of_no_box_have_the_width_of_those_before(given: Any, width: int | None) -> None:
+    appearance = observe([], [], embeddings=given, width=width).appearance
+    assert appearance is not None
+    assert appearance.table.shape == (0, width or 0)
+
+
+def test_rows_get_the_length_one_and_zeros_stay() -> None:
+    appearance = observe(
+        [BOX] * 3, [0.9] * 3, embeddings=np.array([[3.0, 4], [0, 0], [0, -2]])
+    ).appearance
+    assert appearance is not None
+    expected = np.array([[0.6, 0.8], [0, 0], [0, -1]])
+    np.testing.assert_allclose(appearance.table, expected, rtol=1e-6)

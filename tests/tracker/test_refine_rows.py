@@ -89,3 +89,9 @@ def test_motion_is_needed_for_every_frame_from_the_first() -> None:
     for frames in (range(0, 10), range(2, 12)):
         with pytest.raises(InvalidInput, match=f"frames {frames[0]} to {frames[-1]}"):
             refine(walk(1, frames, (200, 300), (5, 0)), size=SIZE, motion=still)
+
+
+def test_where_nothing_was_detected_no_row_is_left() -> None:
+    rows = walk(1, range(1, 11), (200, 300), (5, 0))
+    nothing = refine(rows, detections=[], detection_embeddings=np.zeros((0, 4)), size=SIZE)
+    assert nothing.shape == (0, 10)
