@@ -53,7 +53,7 @@ def test_each_round_goes_some_frames_further_to_both_sides(rounds: int, more: in
 
 
 def test_two_detections_tell_where_a_track_goes() -> None:
-    assert claimed(walk([1, 2, 3, 4, 5], speed=30.0), [2, 3]) == [1, 2, 3, 4, 5]
+    assert claimed(walk([1, 2, 3, 4, 5], speed=40.0), [2, 3]) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("shift", "taken"), [(17.0, True), (17.3, False)])

@@ -120,3 +120,11 @@ def test_rows_get_the_length_one_and_zeros_stay() -> None:
     assert appearance is not None
     expected = np.array([[0.6, 0.8], [0, 0], [0, -1]])
     np.testing.assert_allclose(appearance.table, expected, rtol=1e-6)
+
+
+def test_embeddings_that_nobody_asked_for_are_zeros_of_the_width_of_those_before() -> None:
+    for width in (None, 4):
+        appearance = observe([BOX] * 2, [0.9] * 2, embeddings=np.ones, width=width).appearance
+        assert appearance is not None
+        assert appearance.known.tolist() == [False, False]
+        assert appearance.table.tolist() == [[0.0] * (width or 0)] * 2
