@@ -133,7 +133,7 @@ class Settings:
     coast_hidden: Span = Span(10, 0.4)
     coast_hits: int = 5
     birth: float = 0.55
-    birth_open: float = 0.35
+    birth_open: float = 0.5
     duplicate: float = 0.4
     evidence: float = 0.5
     doubt: float = 0.3

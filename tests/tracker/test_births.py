@@ -22,20 +22,20 @@ def frames_until_shown(score: float, limit: int = 30) -> int | None:
     return None
 
 
-@pytest.mark.parametrize(("score", "frames"), [(0.85, 1), (0.56, 2), (0.45, 4), (0.41, 5)])
+@pytest.mark.parametrize(("score", "frames"), [(0.85, 1), (0.56, 2), (0.52, 3), (0.5, 3)])
 def test_the_fainter_the_longer_it_takes(score: float, frames: int) -> None:
     assert frames_until_shown(score) == frames
 
 
 def test_what_stays_below_the_threshold_is_never_shown() -> None:
-    assert frames_until_shown(0.34) is None
+    assert frames_until_shown(0.49) is None
 
 
 def test_a_faint_detection_that_flickers_is_forgotten() -> None:
     tracker = DeepSort()
     for frame in range(30):
         there = frame % 3 != 2
-        boxes, scores = ([PERSON], [0.41]) if there else ([], [])
+        boxes, scores = ([PERSON], [0.5]) if there else ([], [])
         tracks = tracker.update([*boxes, *WALL], [*scores, 0.9, 0.9])
         assert tracks is not None
         assert sorted(tracks.ids) == [1, 2]
@@ -46,7 +46,7 @@ def test_a_faint_part_of_somebody_starts_no_track() -> None:
     tracker = DeepSort()
     head = [205.0, 100.0, 235.0, 130.0]
     for _ in range(30):
-        tracks = tracker.update([PERSON, head, *WALL], [0.9, 0.45, 0.9, 0.9])
+        tracks = tracker.update([PERSON, head, *WALL], [0.9, 0.52, 0.9, 0.9])
         assert tracks is not None
         assert not (tracks.detection == 1).any()
 
