@@ -13,6 +13,7 @@ from benchmarks.tracker_stream import stream
 from tracker import DeepSort
 from tracker.gallery import cosine_distances
 from tracker.kalman import gating_distance
+from tracker.settings import Span
 from tracker.types import Float
 
 Counts = dict[str, list[int]]
@@ -84,3 +85,16 @@ def test_a_crowd_on_one_spot_is_solved_in_two_passes_at_most(counts: Counts) -> 
         sums = taken(counts)
         assert max(sums.values()) <= 2 * pairs
     assert sums["solved"] > 0
+
+
+def test_tracks_that_are_over_are_forgotten() -> None:
+    """A tentative one as soon as it is missed, a confirmed one when its memory has passed."""
+    tracker = DeepSort(memory=Span(20, 0.0))
+    wall, person, ghost = [0.0, 0, 600, 30], [300.0, 200, 340, 300], [100.0, 200, 140, 300]
+    low = [500.0, 400, 600, 480]
+    tracker.update([wall, low, person, ghost], [0.9, 0.9, 0.9, 0.56])
+    counts = []
+    for _ in range(22):
+        tracker.update([wall, low], [0.9, 0.9])
+        counts.append(known(tracker))
+    assert counts == [3] * 20 + [2] * 2
