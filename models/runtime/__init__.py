@@ -38,7 +38,7 @@ class Runtime(Protocol):
     precision : str
         What it computes in: ``f32``, ``bf16`` or ``f16``. Answers are float32 all the same.
     slots : int
-        Forwards that may be in flight at once.
+        Forwards to keep in flight: those that run at once and, without batches, one that waits.
     max_batch : int
         Inputs that one forward takes with profit.
     """

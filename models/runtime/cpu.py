@@ -1,4 +1,4 @@
-"""What the runtimes on the CPU share: forwards in background threads, one a slot."""
+"""What the runtimes on the CPU share: forwards in background threads, one a lane."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 
 from models.errors import ModelError
 
+AHEAD = 1
+"""Forwards that wait behind those that run, so that a core which gets free goes on at once, and not
+when the thread that asks has been woken."""
+
 
 class PooledRuntime(ABC):
     """A `models.runtime.Runtime` made of a forward that blocks and lets other threads run.
 
     Parameters
     ----------
-    slots : int
-        Forwards that may be in flight at once.
+    lanes : int
+        Forwards that run at once.
     precision : str
         What the network computes in.
     """
@@ -27,14 +31,16 @@ class PooledRuntime(ABC):
     device = "cpu"
     max_batch = 1
 
-    def __init__(self, slots: int, precision: str) -> None:
-        self.slots = slots
+    def __init__(self, lanes: int, precision: str) -> None:
+        self.lanes = lanes
+        # Where batches are worth it, what waits had better become part of the next one.
+        self.slots = lanes + (AHEAD if self.max_batch == 1 else 0)
         self.precision = precision
-        self._pool = ThreadPoolExecutor(slots, thread_name_prefix=f"{self.name}-forward")
+        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix=f"{self.name}-forward")
 
     @abstractmethod
     def forward(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
-        """The network's outputs for a batch, in arrays of their own. Called by `slots` threads."""
+        """The network's outputs for a batch, in arrays of their own. Called by `lanes` threads."""
 
     @abstractmethod
     def release(self) -> None:
@@ -51,7 +57,7 @@ class PooledRuntime(ABC):
         return self.start(batch).result()
 
     def start(self, batch: NDArray[Any]) -> Future[list[NDArray[Any]]]:
-        """Like `run`, in the background; it waits its turn while every slot is taken."""
+        """Like `run`, in the background; it waits its turn while every lane is taken."""
         try:
             return self._pool.submit(self.forward, batch)
         except RuntimeError as error:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from models.errors import ModelError, RuntimeUnavailable
 from models.runtime.cpu import PooledRuntime, cpu_count
 
-MAX_SLOTS = 8
+MAX_LANES = 8
 """Most forwards in flight; each holds the memory of one."""
 
 OFTEN = 32
@@ -82,17 +82,17 @@ class OpenVinoRuntime(PooledRuntime):
         shapes: Sequence[tuple[int, ...]] = (),
     ) -> None:
         threads = threads or cpu_count()
-        slots = min(threads, MAX_SLOTS)
+        lanes = min(threads, MAX_LANES)
         self._path = path
         self.split = bool(shapes)
         self._settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads}
         if precision != "auto":
             self._settings["INFERENCE_PRECISION_HINT"] = _supported(precision)
         try:
-            compiled = {shape: self._compiled(slots, shape) for shape in shapes or (None,)}
+            compiled = {shape: self._compiled(lanes, shape) for shape in shapes or (None,)}
         except RuntimeError as error:
             raise ModelError(f"{path}: OpenVINO cannot run it: {error}") from error
-        super().__init__(slots, next(iter(compiled.values())).precision)
+        super().__init__(lanes, next(iter(compiled.values())).precision)
         self._any = compiled.pop(None, None)
         self._fixed = {shape: requests for shape, requests in compiled.items() if shape}
         self._met: Counter[tuple[int, ...]] = Counter()
@@ -150,7 +150,7 @@ class OpenVinoRuntime(PooledRuntime):
         """Compile the network for the shape of a batch, which takes some 7 % off a forward."""
         shape = batch.shape
         try:
-            requests = self._compiled(self.slots, shape)
+            requests = self._compiled(self.lanes, shape)
             answers = [_infer(request, batch) for request in (requests.alone, requests.shared[0])]
         except RuntimeError:
             _log.warning("%s: no compilation for %s", self._path, shape, exc_info=True)
@@ -161,7 +161,7 @@ class OpenVinoRuntime(PooledRuntime):
         with self._lock:
             self._fixed[shape] = requests
 
-    def _compiled(self, slots: int, shape: tuple[int, ...] | None = None) -> _Requests:
+    def _compiled(self, lanes: int, shape: tuple[int, ...] | None = None) -> _Requests:
         """The network compiled for one shape of its input, or for any."""
         core = openvino.Core()
         network = core.read_model(self._path)
@@ -169,20 +169,20 @@ class OpenVinoRuntime(PooledRuntime):
             network.reshape(shape)
         compiled = {
             streams: core.compile_model(network, "CPU", self._settings | {"NUM_STREAMS": streams})
-            for streams in ({slots} if self.split else {1, slots})
+            for streams in ({lanes} if self.split else {1, lanes})
         }
-        shared = compiled[slots]
+        shared = compiled[lanes]
         chosen = shared.get_property("INFERENCE_PRECISION_HINT")
         return _Requests(
             alone=None if self.split else compiled[1].create_infer_request(),
-            shared=[shared.create_infer_request() for _ in range(slots)],
+            shared=[shared.create_infer_request() for _ in range(lanes)],
             precision=next(name for name, kind in _TYPES.items() if kind == chosen),
         )
 
 
 @dataclass(slots=True)
 class _Requests:
-    """The requests of a compiled network: one with all the threads (or None), one for each slot."""
+    """The requests of a compiled network: one with all the threads (or None), one for each lane."""
 
     alone: Any
     shared: list[Any]
