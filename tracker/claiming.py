@@ -97,6 +97,8 @@ def _claim_once(
     observations: Observations, owner: Integer, rule: Claiming, smoothing: Smoothing
 ) -> Integer:
     expected = _expected(paths(observations, owner, rule.gap, smoothing), rule.ahead)
+    if not len(expected.frames):
+        return owner
     looks = appearance(observations, owner)
     free = (owner == NOBODY) & (observations.scores >= rule.confidence)
     claimed = owner.copy()

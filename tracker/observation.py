@@ -203,7 +203,8 @@ def _unit_rows(given: ArrayLike, count: int, width: int | None, rows: Integer | 
             "reset() the tracker before changing the embedder"
         )
     square = np.vecdot(table, table)
-    if not math.isfinite(square.dot(square)) and not np.isfinite(square).all():
+    # Of numbers and what is none, argmax answers what is none.
+    if not math.isfinite(square.item(square.argmax())):
         bad = np.flatnonzero(~np.isfinite(square))[0]
         row = int(bad if rows is None else rows[bad])
         raise InvalidInput(f"embeddings: expected finite numbers, got others in row {row}")

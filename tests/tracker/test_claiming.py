@@ -126,3 +126,8 @@ def test_a_free_detection_is_found_behind_those_that_have_an_owner() -> None:
     found = Observations(frames, boxes, np.full(10, 0.9), np.zeros(10, np.int64), None)
     owner = np.array([1, 0] * 4 + [1, NOBODY])
     assert claim(found, owner, ONCE, Smoothing()).tolist() == [1, 0] * 5
+
+
+def test_where_no_track_is_expected_anywhere_nothing_is_claimed() -> None:
+    found = walk([0, 1, 2, 3])
+    assert claimed(found, [0, 1, 2, 3], replace(ONCE, ahead=0)) == [0, 1, 2, 3]

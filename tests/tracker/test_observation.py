@@ -128,3 +128,9 @@ def test_embeddings_that_nobody_asked_for_are_zeros_of_the_width_of_those_before
         assert appearance is not None
         assert appearance.known.tolist() == [False, False]
         assert appearance.table.tolist() == [[0.0] * (width or 0)] * 2
+
+
+def test_long_embeddings_are_rows_of_length_one_like_all_others() -> None:
+    appearance = observe([BOX, BOX], [0.9, 0.9], embeddings=[[3e10, 4e10], [0.6, 0.8]]).appearance
+    assert appearance is not None
+    np.testing.assert_allclose(appearance.table, [[0.6, 0.8], [0.6, 0.8]], rtol=1e-6)
