@@ -22,7 +22,11 @@ _KINDS: dict[int, tuple[str, str, str]] = {
         "a key that this server knows was expected in 'Authorization: Bearer KEY' or "
         "'X-API-Key: KEY', got none",
     ),
-    403: ("Only the admin key may do this.", "key-forbidden", "this needs the admin key"),
+    403: (
+        "The admin key is needed, or the page that asks is of another site.",
+        "key-forbidden",
+        "this needs the admin key",
+    ),
     404: (
         "No model has this name.",
         "unknown-model",
@@ -109,7 +113,7 @@ def _refusal(status: int, description: str) -> dict[str, Any]:
     return response | ({"headers": headers} if headers else {})
 
 
-PICTURE = (400, 401, 404, 408, 413, 415, 422, 429, 500, 503)
+PICTURE = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 """Refusals of a route that takes pictures."""
 
 VIDEO = (*PICTURE, 507)

@@ -56,7 +56,7 @@ _FORM: dict[str, Any] = {
     response_model=DeepStackAnswer,
     responses={
         **answer("DeepStack"),
-        **refusals(400, 401, 408, 413, 415, 422, 429, 500, 503),
+        **refusals(400, 401, 403, 408, 413, 415, 422, 429, 500, 503),
     },
     openapi_extra=_FORM,
 )

@@ -160,7 +160,7 @@ def get_job(job: Named) -> Response:
     summary="Cancel and remove a job",
     status_code=204,
     response_class=Response,
-    responses=refusals(401, told=_NO_JOB),
+    responses=refusals(401, 403, told=_NO_JOB),
 )
 def delete_job(job: Named) -> Response:
     """Cancel a job and remove everything of it."""
