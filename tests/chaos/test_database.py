@@ -108,7 +108,8 @@ def test_a_damaged_database_stops_the_start_and_is_left_as_it_was(tmp_path: Path
         said = running.stderr.read()
         assert running.wait(WAIT) == 1
     assert "the database of the jobs cannot be used" in said
-    assert said.splitlines()[-1] == "trackline: the server could not start; its log says why"
+    # What a model that still loads has to say may come after it.
+    assert "trackline: the server could not start; its log says why" in said.splitlines()
     assert (tmp_path / DATABASE).read_bytes() == damaged
 
 
