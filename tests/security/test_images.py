@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from models.fake import FakeDetector
+from models.types import Image
 from service.errors import ServiceError, UnreadableMedia, UnsupportedMedia
 from service.pictures.image_header import read_header
 from service.pictures.images import decode_image
@@ -26,7 +27,7 @@ SOON = 1.0
 BODY = LIMITS.max_image_bytes
 
 
-def decode(data: bytes) -> object:
+def decode(data: bytes) -> Image:
     return decode_image(data, LIMITS.max_image_pixels, LIMITS.max_image_side)
 
 
@@ -67,7 +68,7 @@ def test_of_a_long_animation_one_frame_is_decoded() -> None:
 
 
 def test_large_progressive_pictures_of_common_encoders_are_taken() -> None:
-    decode(bombs.progressive((2000, 1500), 10))
+    assert decode(bombs.progressive((2000, 1500), 10)).shape == (1500, 2000, 3)
 
 
 def test_the_header_is_read_in_the_same_time_however_long_the_file_is() -> None:

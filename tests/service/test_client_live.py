@@ -106,10 +106,12 @@ def test_frames_are_sent_while_answers_come(client: Client) -> None:
 
 
 def test_leaving_the_loop_frees_the_place(served: tuple[str, FastAPI], client: Client) -> None:
+    sessions = served[1].state.sessions
     with client.live(**LOSSLESS) as live:
         for _ in live.follow(photo(0) for _ in range(1000)):
+            assert sessions.count == 1
             break
-        wait_until(lambda: served[1].state.sessions.count == 0, 1.0)
+        wait_until(lambda: sessions.count == 0, 1.0)
 
 
 def test_a_camera_that_fails_is_told_of(client: Client) -> None:
