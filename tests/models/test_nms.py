@@ -261,3 +261,9 @@ def test_options_out_of_range_are_refused() -> None:
         weighted_boxes_fusion([BOX], [SCORE], [SCORE, SCORE])
     with pytest.raises(InvalidInput, match="weights"):
         weighted_boxes_fusion([BOX], [SCORE], [SCORE], weights=[0])
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, math.nan])
+def test_soft_suppression_refuses_an_overlap_that_is_no_share(share: float) -> None:
+    with pytest.raises(InvalidInput, match="iou_threshold"):
+        soft_nms(BOX, SCORE, iou_threshold=share)
