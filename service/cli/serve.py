@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -12,6 +15,10 @@ from models.errors import InvalidInput, TracklineError
 
 if TYPE_CHECKING:
     from service.settings import Settings
+
+
+INTERRUPTED = 130
+"""Status of a process that was interrupted from the keyboard."""
 
 
 class Engine(StrEnum):
@@ -59,10 +66,29 @@ def serve(
         _serve_on_ray(settings)
         return
     sock = listen(settings)
+    app = create_app(settings)
+    status = 0
     try:
-        Server(create_app(settings), settings).run(sockets=[sock])
+        Server(app, settings).run(sockets=[sock])
     except SystemExit as ended:  # of uvicorn's own, with a status that says nothing here
         raise TracklineError("the server could not start; its log says why") from ended
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    if app.state.engine.loading:
+        _leave(status)
+    sys.exit(status)
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process now, though a network is being loaded.
+
+    All else is closed by now. The interpreter would wait for that thread, or crash in the code of
+    the runtime, which can be told neither to stop nor that everything around it is going.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _serve_on_ray(settings: Settings) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from models.detector import load_detector
@@ -126,24 +128,48 @@ class LocalEngine:
         self._settings = settings
         self._metrics = metrics
         self._load = load or self._load_from_catalogue
+        self._lock = threading.Lock()
+        self._loads = 0
+
+    @property
+    def loading(self) -> bool:
+        """Whether a network is being loaded; a runtime cannot be interrupted while it compiles."""
+        return self._loads > 0
 
     def detector(self, name: str) -> Batcher:
         """A detector in a thread of its own."""
-        return Batcher(name, lambda: self._load(name), self._settings, self._metrics)
+
+        def load() -> Detector:
+            with self._counted():
+                return self._load(name)
+
+        return Batcher(name, load, self._settings, self._metrics)
 
     def embedder(self, name: str) -> Embedder:
         """An embedder, called in the threads of those who ask it."""
         from models.embedder import load_embedder
 
-        return load_embedder(name, runtime=self._settings.runtime)
+        with self._counted():
+            return load_embedder(name, runtime=self._settings.runtime)
 
     def segmenter(self, name: str) -> Segmenter:
         """A segmenter."""
         settings = self._settings
-        return load_segmenter(name, settings.runtime, settings.device, settings.threads)
+        with self._counted():
+            return load_segmenter(name, settings.runtime, settings.device, settings.threads)
 
     def close(self) -> None:
         """Nothing is held."""
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._loads += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._loads -= 1
 
     def _load_from_catalogue(self, name: str) -> Detector:
         settings = self._settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import re
 import threading
@@ -161,16 +162,20 @@ class Models:
             return self._embedders[name]
 
     def close(self) -> None:
-        """Unload everything and take nothing more."""
+        """Unload everything and take nothing more; what still loads is not waited for."""
         with self._lock:
             self._closed = True
             batchers = list(self._batchers.values())
             self._batchers.clear()
         for batcher in batchers:
-            batcher.close()
+            if batcher.state is State.LOADING:
+                closing = threading.Thread(target=batcher.close, daemon=True)
+                closing.start()
+                _outlive(closing)
+            else:
+                batcher.close()
         if self._embedder_loader.is_alive():
-            # The interpreter must not end while a runtime's own code is being run.
-            self._embedder_loader.join(CLOSE_SECONDS)
+            _outlive(self._embedder_loader)
 
     def _load_embedder(self) -> None:
         """Have the embedder of the settings ready before the first video asks for it."""
@@ -178,6 +183,11 @@ class Models:
             self.embedder()
         except TracklineError:
             log.exception("the embedder %s could not be loaded", self._settings.embedder)
+
+
+def _outlive(thread: threading.Thread) -> None:
+    """Have the interpreter wait for a thread: it must not end while a runtime's code is run."""
+    atexit.register(thread.join, CLOSE_SECONDS)
 
 
 def known() -> list[str]:

@@ -70,6 +70,7 @@ class Segmenters:
         self._load = load
         self._loaded: dict[str, Segmenter] = {}
         self._pool = ThreadPoolExecutor(1, "segment")
+        self._loading = False
         self._lock = threading.Lock()
         self._waiting = 0
 
@@ -130,9 +131,12 @@ class Segmenters:
         ]
 
     def close(self) -> None:
-        """Drop what waits, let the forward under way end, and free the networks."""
-        self._pool.shutdown(cancel_futures=True)
-        for segmenter in self._loaded.values():
+        """Drop what waits, let the forward under way end, and free the networks.
+
+        One that is being loaded is not waited for.
+        """
+        self._pool.shutdown(wait=not self._loading, cancel_futures=True)
+        for segmenter in list(self._loaded.values()):
             segmenter.close()
         self._loaded.clear()
 
@@ -146,7 +150,11 @@ class Segmenters:
         if time.monotonic() > submitted + self._settings.deadline_seconds:
             raise DeadlineExceeded("the image waited past its deadline: the server is busy")
         if name not in self._loaded:
-            self._loaded[name] = self._load(name)
+            self._loading = True
+            try:
+                self._loaded[name] = self._load(name)
+            finally:
+                self._loading = False
         segmenter = self._loaded[name]
         times = [time.monotonic()]
         mask = segmenter.segment(image)

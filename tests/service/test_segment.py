@@ -152,6 +152,24 @@ def test_a_full_queue_refuses_and_a_cancelled_picture_makes_room() -> None:
     assert segmenter.closed
 
 
+def test_a_network_that_still_loads_does_not_hold_up_the_end() -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    def load(name: str) -> RedSegmenter:
+        entered.set()
+        assert gate.wait(WAIT)
+        return RedSegmenter()
+
+    service = Segmenters(Settings(models=("fake",)), Metrics(), load)
+    loading = service.submit(with_red_box(), DEEPLAB)
+    assert entered.wait(WAIT)
+    waiting = service.submit(with_red_box(), DEEPLAB)
+    service.close()
+    assert waiting.cancelled()
+    gate.set()
+    assert loading.result(WAIT).pixels
+
+
 def test_a_picture_past_its_deadline_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     segmenter = RedSegmenter()
     segmenter.gate.clear()

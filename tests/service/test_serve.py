@@ -25,15 +25,27 @@ from tests.service.test_track import TRACK
 from tests.service.wire import Wire
 
 START = 60.0
-DEADLINE = 4
+DEADLINE = 10
 """Seconds that streams have after SIGTERM."""
-AT_ONCE = 1.5
+AT_ONCE = 3.0
+"""Long before the first stream is cut."""
+
+
+STUCK = """
+import threading
+import {module}
+def stuck(*arguments, **options): threading.Event().wait()
+{module}.{load} = stuck
+"""
+"""Code after which networks of one kind load for ever, as they seem to while they are compiled."""
 
 
 @contextmanager
-def process(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def process(
+    *arguments: str, prelude: str = "", **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     """A server process, killed by its id if it is still there at the end."""
-    code = "import sys; from service.cli import main; sys.exit(main())"
+    code = f"{prelude}\nimport sys; from service.cli import main; sys.exit(main())"
     with subprocess.Popen(
         [sys.executable, "-c", code, "serve", *arguments],
         stderr=subprocess.PIPE,
@@ -110,6 +122,31 @@ def takes_work(address: str) -> bool:
         return httpx.get(f"{address}/v2/health/ready", timeout=WAIT).is_success
     except (httpx.ConnectError, httpx.ReadError):
         return False
+
+
+@pytest.mark.parametrize(
+    ("module", "load", "asked"),
+    [
+        ("models.embedder", "load_embedder", signal.SIGTERM),
+        ("service.inference.engine", "load_detector", signal.SIGTERM),
+        ("service.inference.engine", "load_detector", signal.SIGINT),
+    ],
+)
+def test_a_network_that_still_loads_does_not_hold_up_the_end(
+    module: str, load: str, asked: signal.Signals
+) -> None:
+    stuck = STUCK.format(module=module, load=load)
+    with process(
+        "--port", "0", "--models", "fake", prelude=stuck, TRACKLINE_EMBEDDER="colour"
+    ) as running:
+        address = address_of(running)
+        assert httpx.get(f"{address}/v2/health/live", timeout=WAIT).is_success
+        running.send_signal(asked)
+        status = running.wait(WAIT / 2)  # a load was waited for longer
+        assert running.stderr is not None
+        for line in running.stderr.read().splitlines():
+            assert orjson.loads(line)["level"] == "info"
+    assert status == (0 if asked == signal.SIGTERM else 130)
 
 
 def test_a_port_that_is_taken_is_one_clear_line() -> None:
