@@ -1,4 +1,4 @@
-"""TorchVision's detectors behind the Detector protocol: the chapter's families beside YOLO."""
+"""TorchVision's detectors behind the Detector protocol: R-CNN, RetinaNet, FCOS and SSD."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from models import catalog
 from models.batch_detector import BatchDetector, PreparedImage
 from models.box_masks import box_mask
-from models.errors import InvalidInput, RuntimeUnavailable
+from models.errors import InvalidInput
 from models.nms import batched_nms
 from models.preprocess import MAX_IMGSZ, Letterbox, check_image
-from models.runtime import check_settings, choose_runtime
+from models.runtime import check_settings, torch_device
 from models.torchvision_compat import load_torchvision
 from models.types import Detections, DetectOptions, Image
 from models.zoo_network import InputSize, RawObjects, ZooNetwork
@@ -144,9 +144,7 @@ def load_zoo(
         forward, which is not exported.
     """
     check_settings(threads, "auto")
-    chosen, place = choose_runtime("torch" if runtime == "auto" else runtime, device)
-    if chosen != "torch":
-        raise RuntimeUnavailable(f"{name} runs in torch alone; take 'torch' or 'auto'")
+    place = torch_device(name, runtime, device)
     entry = catalog.entry(name)
     weights = catalog.fetch(name)
     if threads is not None:

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from models import catalog
-from models.errors import ModelError, RuntimeUnavailable, UnknownName
+from models.errors import ModelError, UnknownName
 from models.preprocess import check_image
-from models.runtime import check_settings, choose_runtime
+from models.runtime import check_settings, torch_device
 from models.segmenter import class_map
 from models.torchvision_compat import load_torchvision
 from models.types import Image
@@ -118,9 +118,7 @@ def load(
         A runtime other than torch is asked for.
     """
     check_settings(threads, "auto")
-    chosen, place = choose_runtime("torch" if runtime == "auto" else runtime, device)
-    if chosen != "torch":
-        raise RuntimeUnavailable(f"{name} runs in torch alone; take 'torch' or 'auto'")
+    place = torch_device(name, runtime, device)
     entry = catalog.entry(name)
     weights: Path = catalog.fetch(name)
     if threads is not None:

@@ -94,6 +94,22 @@ def choose_runtime(name: str = "auto", device: str = "auto") -> tuple[str, str]:
     return (installed[0] if name == "auto" else name), "cpu"
 
 
+def torch_device(network: str, runtime: str, device: str) -> str:
+    """The device for a network that torch alone can run.
+
+    Raises
+    ------
+    UnknownName
+        A name that is no runtime or no device.
+    RuntimeUnavailable
+        Another runtime is asked for, or torch or the device is not there.
+    """
+    chosen, place = choose_runtime("torch" if runtime == "auto" else runtime, device)
+    if chosen != "torch":
+        raise RuntimeUnavailable(f"{network} runs in torch alone; take 'torch' or 'auto'")
+    return place
+
+
 def load_runtime(
     path: Path, runtime: str = "auto", threads: int | None = None, precision: str = "auto"
 ) -> Runtime:
