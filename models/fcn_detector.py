@@ -91,9 +91,9 @@ class FcnDetector(BatchDetector):
         objectness = _sigmoid(raw.objectness[0])
         # No score is above its objectness, so most cells are done with here.
         rows, columns = np.nonzero(objectness >= options.conf)
-        shares = _softmax(raw.logits[:, rows, columns].T)
-        classes = shares.argmax(axis=1).astype(np.int32)
-        scores = objectness[rows, columns] * shares.max(axis=1, initial=0)
+        probabilities = _softmax(raw.logits[:, rows, columns].T)
+        classes = probabilities.argmax(axis=1).astype(np.int32)
+        scores = objectness[rows, columns] * probabilities.max(axis=1, initial=0)
         keep = scores >= options.conf
         if options.classes is not None:
             keep &= np.isin(classes, list(options.classes))
@@ -129,7 +129,7 @@ def _sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shares of each row of [M, K]."""
+    """The probability of each class, for each row of [M, K]."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     answer: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
     return answer

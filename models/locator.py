@@ -104,10 +104,10 @@ class Locator(nn.Module):
         prepared = PreparedImage.letterboxed(image, self.imgsz, INPUT_STRIDE)
         device = self.classify.weight.device
         answer = self(torch.from_numpy(prepared.data)[None].to(device))
-        shares = answer.logits[0].softmax(0)
-        best = int(shares.argmax())
+        probabilities = answer.logits[0].softmax(0)
+        best = int(probabilities.argmax())
         box = prepared.letterbox.to_image(answer.boxes.cpu().numpy())[0]
-        return Located(self.names[best], best, float(shares[best]), box)
+        return Located(self.names[best], best, float(probabilities[best]), box)
 
 
 def locator_loss(answer: LocatorAnswer, classes: Tensor, boxes: Tensor) -> Tensor:

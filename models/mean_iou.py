@@ -44,9 +44,10 @@ class MeanIou:
         self._counts += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
     def classes(self) -> NDArray[np.float64]:
-        """Of each class the share of what is it and is found in what is either.
+        """IoU of each class: pixels that are it and are found as it, over those that are either.
 
-        NaN for a class that no picture has; what is taken for it counts against what it is.
+        NaN for a class that no picture has. A pixel that is wrongly found as that class still
+        counts against the class that it belongs to.
         """
         right = np.diag(self._counts).astype(np.float64)
         there, found = self._counts.sum(axis=1), self._counts.sum(axis=0)
@@ -55,5 +56,5 @@ class MeanIou:
         return shares
 
     def mean(self) -> float:
-        """Over the classes that there are."""
+        """Mean IoU of the classes that some picture has."""
         return float(np.nanmean(self.classes()))
