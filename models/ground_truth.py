@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from models.average_precision import Truth
 from models.errors import InvalidInput
-from models.types import class_ids
+from models.types import Image, class_ids
 
 Outline: TypeAlias = tuple[NDArray[np.float64], ...]
 """The polygons of one object, float64 [P, 2] each, x and y in pixels; none where only its box is
@@ -52,6 +52,21 @@ class Picture:
     height: int
     truth: Truth
     outlines: tuple[Outline, ...]
+
+    def check_size(self, image: Image) -> None:
+        """Refuse pixels of another size than the labels were made for.
+
+        Raises
+        ------
+        InvalidInput
+            Width or height differ.
+        """
+        height, width = image.shape[:2]
+        if (width, height) != (self.width, self.height):
+            raise InvalidInput(
+                f"{self.path}: labelled at {self.width}x{self.height} pixels, "
+                f"the picture has {width}x{height}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

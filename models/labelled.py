@@ -77,10 +77,5 @@ def _matched(detector: Detector, truth: GroundTruth) -> dict[int, int]:
 
 def _pixels(picture: Picture, read: Callable[[Path], Image]) -> Image:
     image = read(picture.path)
-    height, width = image.shape[:2]
-    if (width, height) != (picture.width, picture.height):
-        raise InvalidInput(
-            f"{picture.path}: labelled at {picture.width}x{picture.height} pixels, "
-            f"the picture has {width}x{height}"
-        )
+    picture.check_size(image)
     return image

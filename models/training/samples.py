@@ -73,14 +73,9 @@ def read_sample(picture: Picture, numbers: Mapping[int, int]) -> Sample:
         The file cannot be read, or has another size than its labels say.
     """
     image, truth = read_picture(picture.path), picture.truth
-    height, width = image.shape[:2]
-    if (width, height) != (picture.width, picture.height):
-        raise InvalidInput(
-            f"{picture.path}: labelled at {picture.width}x{picture.height} pixels, "
-            f"the picture has {width}x{height}"
-        )
+    picture.check_size(image)
     classes = np.array([numbers[int(class_id)] for class_id in truth.classes], np.int64)
-    labels = np.zeros((height, width), np.uint8)
+    labels = np.zeros(image.shape[:2], np.uint8)
     areas = np.prod(truth.boxes[:, 2:] - truth.boxes[:, :2], axis=1)
     for row in np.argsort(-areas, kind="stable"):  # what is small is in front
         paint(labels, picture.outlines[row], IGNORED if truth.ignored[row] else classes[row] + 1)
