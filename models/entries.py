@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,6 @@ TASKS = ("detect", "segment", "semantic", "embed", "footage")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_KEYS = {"task", "file", "sha256", "size", "licence", "classes", "notes", "sources"} | {
-    "end_to_end",
-    "network",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +62,9 @@ class Entry:
     sources: tuple[Source, ...]
     end_to_end: bool = False
     network: str = ""
+
+
+_KEYS = frozenset(field.name for field in fields(Entry)) - {"name"}
 
 
 def read_entries(path: Path, known: Mapping[str, tuple[str, ...]]) -> dict[str, Entry]:
