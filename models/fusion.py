@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.arrays import AnyArray, Array, like, to_numpy
 from models.boxes import box_iou
 from models.errors import InvalidInput
-from models.scored import require_length, scored
+from models.scored import best_first, require_length, scored
 
 
 def weighted_boxes_fusion(
@@ -59,31 +59,42 @@ def weighted_boxes_fusion(
     if not count or len(scores) != count or len(classes) != count:
         lengths = f"{count}, {len(scores)} and {len(classes)}"
         raise InvalidInput(f"boxes, scores, classes: one each a detector expected, got {lengths}")
+    weight = _weights(weights, count)
+    if not 0 <= iou_threshold <= 1:
+        raise InvalidInput(f"iou_threshold: a number from 0 to 1 expected, got {iou_threshold}")
+    given = [
+        _votes(*detector, score_threshold)
+        for detector in zip(boxes, scores, classes, weight, strict=True)
+    ]
+    votes = np.concatenate([rows for rows, _ in given])
+    fused = _fuse(votes[best_first(votes[:, 4])], iou_threshold)
+    fused[:, 4] *= np.minimum(fused[:, 6], count) / weight.sum()
+    fused = fused[best_first(fused[:, 4])]
+    columns = (fused[:, :4], fused[:, 4], fused[:, 5])
+    box, score, class_id = (
+        like(boxes[0], values.astype(dtype))
+        for values, dtype in zip(columns, given[0][1], strict=True)
+    )
+    return box, score, class_id
+
+
+def _weights(weights: Sequence[float] | None, count: int) -> NDArray[np.float64]:
+    """How much each detector counts, [count]."""
     weight = np.ones(count) if weights is None else np.asarray(weights, np.float64)
     if weight.shape != (count,) or not np.all(np.isfinite(weight) & (weight > 0)):
         raise InvalidInput(f"weights: {count} positive numbers expected, got {weights}")
-    if not 0 <= iou_threshold <= 1:
-        raise InvalidInput(f"iou_threshold: a number from 0 to 1 expected, got {iou_threshold}")
-    rows, kinds = [], []
-    for i in range(count):
-        here, value, _ = scored(boxes[i], scores[i])
-        ids = to_numpy(classes[i])
-        require_length("classes", ids, len(value))
-        kinds.append((here.dtype, value.dtype, ids.dtype))
-        table = np.column_stack([here, value * weight[i], ids])
-        rows.append(table[value >= score_threshold])
-    votes = np.concatenate(rows)
-    votes = votes[np.argsort(-votes[:, 4], kind="stable")]
-    fused = _fuse(votes, iou_threshold)
-    fused[:, 4] *= np.minimum(fused[:, 6], count) / weight.sum()
-    fused = fused[np.argsort(-fused[:, 4], kind="stable")]
-    kind = boxes[0]
-    box, score, ident = kinds[0]
-    return (
-        like(kind, fused[:, :4].astype(box)),
-        like(kind, fused[:, 4].astype(score)),
-        like(kind, fused[:, 5].astype(ident)),
-    )
+    return weight
+
+
+def _votes(
+    boxes: Any, scores: Any, classes: Any, weight: float, least: float
+) -> tuple[NDArray[Any], tuple[Any, Any, Any]]:
+    """Rows [N, 6] of one detector: box, weighted score, class; and the dtypes of these."""
+    here, score, _ = scored(boxes, scores)
+    ids = to_numpy(classes)
+    require_length("classes", ids, len(score))
+    table = np.column_stack([here, score * weight, ids])
+    return table[score >= least], (here.dtype, score.dtype, ids.dtype)
 
 
 def _fuse(votes: NDArray[Any], threshold: float) -> NDArray[Any]:
