@@ -1,8 +1,8 @@
 """Keeps the runtimes from reporting to their makers; imported before any of them.
 
-OpenVINO's package does so from a process that it forks off this one, threads, descriptors and all.
-Where it comes to lie in a lock it stays, and holds open what this process closes. ONNX Runtime
-does so from a thread.
+OpenVINO's package does so from a process that it forks off this one. If another thread holds a lock
+at that moment, the fork waits for it for ever, and keeps open the files and sockets that this
+process closes. ONNX Runtime does so from a thread.
 """
 
 from __future__ import annotations

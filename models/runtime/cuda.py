@@ -28,7 +28,7 @@ from models.runtime.cpu import PooledRuntime
 from models.runtime.torch import converted
 
 LANES = 2
-"""Forwards in flight: one computes while the other copies."""
+"""Forwards at once: one computes while the other copies."""
 
 MAX_BATCH = 16
 """Inputs of one forward; more hardly raise the throughput of small networks."""

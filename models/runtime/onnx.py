@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from models.errors import ModelError, RuntimeUnavailable
 from models.runtime.cpu import PooledRuntime, cpu_count
 
-SLOTS = 2
-"""Forwards in flight: while one is in a part that does not spread over threads, the other works."""
+LANES = 2
+"""Forwards at once: while one is in a part that does not spread over threads, the other works."""
 
 
 class OnnxRuntime(PooledRuntime):
@@ -40,7 +40,7 @@ class OnnxRuntime(PooledRuntime):
     def __init__(self, path: Path, *, threads: int | None = None, precision: str = "auto") -> None:
         if precision not in ("auto", "f32"):
             raise RuntimeUnavailable(f"precision {precision!r}: ONNX Runtime has f32 on a CPU")
-        super().__init__(SLOTS, "f32")
+        super().__init__(LANES, "f32")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or cpu_count()
         # Threads that wait for work by spinning take the cores from everything around them.
