@@ -141,7 +141,8 @@ class Settings(BaseSettings):
     max_image_side: int = _limit(32_768, "Pixels of an image's longer side.")
     max_pixels_at_once: int = _limit(
         200_000_000,
-        "Pixels of all pictures that are held decoded at once, 3 bytes each; others wait.",
+        "Pixels of all pictures and live frames that are held decoded at once, 3 bytes each; "
+        "others wait.",
     )
     max_images: int = _limit(16, "Images of one multipart request.")
     max_detections: int = _limit(1000, "Largest max_det that a request may ask for.")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from contextvars import copy_context
 from functools import partial
 from typing import Any
@@ -80,6 +81,7 @@ class Live:
         self._held: deque[Held] = deque()
         self._dropped = 0
         self._size: tuple[int, int] | None = None
+        self._names: Mapping[int, str] = {}
 
     async def run(self, take: Take, say: Say) -> None:
         """Answer frames until there are no more.
@@ -109,12 +111,14 @@ class Live:
             for task in done:
                 task.result()
         finally:
-            while not self._started.empty():
-                if (started := self._started.get_nowait()) is not None:
-                    tasks.append(started.task)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            async with AsyncExitStack() as rooms:
+                while not self._started.empty():
+                    if (started := self._started.get_nowait()) is not None:
+                        tasks.append(started.task)
+                        rooms.push_async_exit(started.room)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
             thread.shutdown(wait=False)
 
     async def _take_in(self, take: Take) -> None:
@@ -140,11 +144,14 @@ class Live:
             if arrival is None:
                 await self._started.put(None)
                 return
-            task = asyncio.create_task(self._detect(arrival))
-            await self._started.put(Started(arrival, task))
+            room = AsyncExitStack()
+            task = asyncio.create_task(self._detect(arrival, room))
+            await self._started.put(Started(arrival, task, room))
 
-    async def _detect(self, arrival: Arrival) -> tuple[Image, Detections]:
+    async def _detect(self, arrival: Arrival, room: AsyncExitStack) -> tuple[Image, Detections]:
         options = self._options
+        # Room is given in the order it is asked for in, so that no frame waits for a later one.
+        await room.enter_async_context(self._means.codec.room.hold(arrival.data))
         image, decode_ms = await self._means.codec.decode(arrival.data)
         self._means.stages.decoded(decode_ms / 1000, arrival.number)
         future = self._means.detector.submit(
@@ -160,32 +167,39 @@ class Live:
 
     async def _answer(self, thread: ThreadPoolExecutor, say: Say) -> None:
         """Track and answer the frames in order; the tracker has a thread of its own."""
-        loop = asyncio.get_running_loop()
-        found = Detections.empty()
         while (started := await self._started.get()) is not None:
-            arrival, image, damage = started.arrival, None, None
-            try:
-                image, found = await started.task
-            except UnreadableMedia as error:
-                # Cameras send half a picture now and then: the tracker looks ahead over it.
-                found, damage = Detections.empty(found.names), error
-            self._places.release()
-            if image is not None:
-                await self._check_size(arrival, image, say)
-            self._held.append(Held(arrival, found, damage))
-            if self._size is None:
-                # The tracker has seen nothing yet, and how large the frames are is not known.
-                await self._give(Tracks.empty(), say)
-                continue
-            work = partial(copy_context().run, self._track, arrival, image, found)
-            tracks = await loop.run_in_executor(thread, work)
+            async with started.room:
+                tracks = await self._follow(started, thread, say)
+            del started  # a slow reader is not waited for with its pixels in memory
             if tracks is not None:
                 await self._give(tracks, say)
         if self._size is None:
             raise UnreadableMedia("pictures were expected before the end, got none")
+        loop = asyncio.get_running_loop()
         for late in await loop.run_in_executor(thread, self._means.tracker.flush):
             await self._give(late, say)
         await say(self._messages.of(VideoEnd(damaged=0, complete=True)))
+
+    async def _follow(
+        self, started: Started, thread: ThreadPoolExecutor, say: Say
+    ) -> Tracks | None:
+        """Track a frame; None where the tracker holds its answer back."""
+        arrival, image, damage = started.arrival, None, None
+        try:
+            image, found = await started.task
+        except UnreadableMedia as error:
+            # Cameras send half a picture now and then: the tracker looks ahead over it.
+            found, damage = Detections.empty(self._names), error
+        self._names = found.names
+        self._places.release()
+        if image is not None:
+            await self._check_size(arrival, image, say)
+        self._held.append(Held(arrival, found, damage))
+        if self._size is None:
+            # The tracker has seen nothing yet, and how large the frames are is not known.
+            return Tracks.empty()
+        work = partial(copy_context().run, self._track, arrival, image, found)
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
 
     async def _check_size(self, arrival: Arrival, image: Image, say: Say) -> None:
         """The first frame that can be read says how large all are; the header says it on."""

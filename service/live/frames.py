@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from models.types import Detections, Image
@@ -45,10 +46,13 @@ class Started:
         The frame.
     task : Task
         Answers its pixels and what was found in them; it fails where there are none.
+    room : AsyncExitStack
+        Holds the room for its pixels; to be closed when they are let go.
     """
 
     arrival: Arrival
     task: asyncio.Task[tuple[Image, Detections]]
+    room: AsyncExitStack
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,26 @@ class PixelRoom:
     ----------
     settings : Settings
         The number, and how long a picture may wait for its share.
+
+    Attributes
+    ----------
+    held : int
+        Pixels of the pictures that have their share.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._most = settings.max_pixels_at_once
         self._seconds = settings.deadline_seconds
-        self._held = 0
+        self.held = 0
+        self._turn = asyncio.Lock()
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
     async def hold(self, data: bytes) -> AsyncIterator[None]:
         """Keep room for a picture while the block runs; waits for it. Nothing is decoded here.
 
-        A picture that is larger than the whole room gets it for itself alone.
+        Room is given in the order it is asked for in. A picture that is larger than the whole room
+        gets it for itself alone.
 
         Raises
         ------
@@ -41,18 +48,17 @@ class PixelRoom:
         """
         header = read_header(data)
         pixels = min(header.width * header.height, self._most)
-        async with self._changed:
-            try:
-                async with asyncio.timeout(self._seconds):
-                    await self._changed.wait_for(lambda: self._held + pixels <= self._most)
-            except TimeoutError:
-                raise DeadlineExceeded(
-                    f"no room for {pixels} more pixels within {self._seconds:g} s; try again later"
-                ) from None
-            self._held += pixels
+        try:
+            async with asyncio.timeout(self._seconds), self._turn, self._changed:
+                await self._changed.wait_for(lambda: self.held + pixels <= self._most)
+                self.held += pixels
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"no room for {pixels} more pixels within {self._seconds:g} s; try again later"
+            ) from None
         try:
             yield
         finally:
-            self._held -= pixels
+            self.held -= pixels
             async with self._changed:
                 self._changed.notify_all()
