@@ -277,9 +277,9 @@ def test_two_processes_at_once_download_once(
         for process in running:
             assert process.stdout is not None
             assert process.stdout.readline() == "asking\n"
-        assert server.arrived.wait(20)
+        assert server.arrived.wait(120)
         server.gate.set()
-        answers = [process.communicate(timeout=30)[0] for process in running]
+        answers = [process.communicate(timeout=120)[0] for process in running]
     finally:
         for process in running:
             process.kill()

@@ -62,7 +62,7 @@ def test_a_broken_model_is_not_ready_until_a_probe_passes(make: Make, gate: Gate
 def test_a_hung_forward_fails_everyone_and_the_model_comes_back_after_it(
     make: Make, gate: Gate
 ) -> None:
-    batcher = make(forward_seconds=0.1)
+    batcher = make(forward_seconds=2.0)
     held = hold(gate, batcher)
     waiting = submit_all(batcher, [2])[0]
     for future in (held, waiting):

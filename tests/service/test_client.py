@@ -249,7 +249,7 @@ def test_what_may_be_done_twice_is(kind: type[Client], pauses: list[float]) -> N
 def test_an_answer_that_does_not_come_is_given_up(kind: type[Client]) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
-        calling(kind, f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2) as client,
+        calling(kind, f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=1.0) as client,
     ):
         for call in (client.models, lambda: client.track(b"a video")):
             with pytest.raises(AnswerTimeout):

@@ -18,6 +18,7 @@ import pytest
 
 from models.fake import FakeDetector
 from tests.service.clips import clip
+from tests.service.gate import WAIT
 from tests.service.pictures import jpeg
 from tests.service.serving import serving
 from tests.service.test_openapi import ROUTES
@@ -113,7 +114,7 @@ def test_every_line_is_answered_as_it_is_shown(
 
 def is_begun(job: str) -> bool:
     """Whether a job has the figures that it is shown with."""
-    return httpx.get(job).json()["frames_total"] is not None
+    return httpx.get(job, timeout=WAIT).json()["frames_total"] is not None
 
 
 def check(command: str, said: str, kind: str, shown: str) -> None:

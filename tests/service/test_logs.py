@@ -11,6 +11,7 @@ import orjson
 
 from service.http.logs import JsonFormatter, request_id
 from tests.service.clips import clip
+from tests.service.gate import WAIT
 from tests.service.test_track import TRACK
 from tests.service.test_track_faults import gated
 
@@ -61,7 +62,9 @@ def test_what_a_streams_thread_logs_names_the_request() -> None:
         with gated() as (address, _, gate):
             gate.broken = RuntimeError("lost")
             headers = {"X-Request-ID": "r-2"}
-            answer = httpx.post(address + TRACK, content=clip("mp4", 3), headers=headers)
+            answer = httpx.post(
+                address + TRACK, content=clip("mp4", 3), headers=headers, timeout=WAIT
+            )
     finally:
         log.removeHandler(handler)
     assert answer.text.endswith("\n")

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.service.clips import AS_LONG_AS, CODECS, HEIGHT, INDEX_LAST, WIDTH, clip, pieces, sound
+from tests.service.gate import WAIT
 from tests.service.serving import serving
 from tests.service.wire import Wire
 
@@ -215,7 +216,7 @@ def test_wrong_parameters_are_refused(client: httpx.Client, query: str, status: 
 def test_limits_are_kept_before_and_after_the_first_line() -> None:
     data = clip("mpegts", AS_LONG_AS)
     with serving(max_video_bytes=len(data) - 1000, max_video_pixels=WIDTH * HEIGHT) as (address, _):
-        declared = httpx.post(address + TRACK, content=data)
+        declared = httpx.post(address + TRACK, content=data, timeout=WAIT)
         assert declared.status_code == 413
         with Wire(address, TRACK) as wire:
             wire.send(data[:-5000])
@@ -224,7 +225,8 @@ def test_limits_are_kept_before_and_after_the_first_line() -> None:
             wire.send(data[-5000:])
             *_, last = wire.lines()
         assert (last["type"], last["code"]) == ("error", "too_large")
-        large = httpx.post(address + TRACK, content=clip("mp4", 2, size=(WIDTH * 2, HEIGHT)))
+        wide = clip("mp4", 2, size=(WIDTH * 2, HEIGHT))
+        large = httpx.post(address + TRACK, content=wide, timeout=WAIT)
         assert large.status_code == 413
         assert f"got {WIDTH * 2}x{HEIGHT}" in large.json()["detail"]
 
