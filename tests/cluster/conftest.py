@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from models import catalog
-from tests.deploy.programs import free_port
+from tests.service.ports import free_port
 from tests.service.postgresql import postgresql, programs
 from tests.service.wire import wait_until
 

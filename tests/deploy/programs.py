@@ -27,13 +27,6 @@ def needed(name: str, package: str) -> str:
     return found
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
-
-
 def answers(port: int) -> bool:
     """Whether somebody listens at a port of 127.0.0.1."""
     with socket.socket() as probe:

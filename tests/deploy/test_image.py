@@ -13,10 +13,11 @@ import pytest
 
 from models import catalog
 from tests.deploy.containers import WEIGHTS, Containers
-from tests.deploy.programs import free_port, needed
+from tests.deploy.programs import needed
 from tests.deploy.test_prometheus import SCRAPES, prometheus, value
 from tests.deploy.test_static import alerts, panels
 from tests.service.pictures import jpeg
+from tests.service.ports import free_port
 from tests.service.test_http import JPEG
 from tests.service.wire import wait_until
 

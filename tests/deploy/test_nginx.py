@@ -11,11 +11,12 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.deploy.programs import DEPLOY, free_port, needed, running
+from tests.deploy.programs import DEPLOY, needed, running
 from tests.service.clips import AS_LONG_AS, clip
 from tests.service.gate import WAIT
 from tests.service.live_client import LOSSLESS, finish, hear, live, photo
 from tests.service.pictures import encode
+from tests.service.ports import free_port
 from tests.service.serving import serving
 from tests.service.test_client_tls import certificate
 from tests.service.test_track import TRACK, comparable, lines_of
@@ -109,7 +110,7 @@ def test_large_bodies_go_through_and_the_server_refuses_what_is_too_large(proxie
 
 def test_counters_stay_inside(proxied: str, client: httpx.Client) -> None:
     assert client.get("/metrics").status_code == 200
-    assert httpx.get(f"{proxied}/metrics").status_code == 404
+    assert httpx.get(f"{proxied}/metrics", timeout=WAIT).status_code == 404
 
 
 def test_with_its_certificate_it_answers_by_tls_alone(
@@ -117,6 +118,6 @@ def test_with_its_certificate_it_answers_by_tls_alone(
 ) -> None:
     trusted = ssl.create_default_context(cafile=str(certificate[0]))
     with nginx(tmp_path, client.base_url.netloc.decode(), *certificate) as address:
-        assert httpx.get(f"{address}/v2/health/ready", verify=trusted).is_success
-        in_clear = httpx.get(address.replace("https", "http"))
+        assert httpx.get(f"{address}/v2/health/ready", verify=trusted, timeout=WAIT).is_success
+        in_clear = httpx.get(address.replace("https", "http"), timeout=WAIT)
         assert (in_clear.status_code, in_clear.headers["server"].split("/")[0]) == (400, "nginx")

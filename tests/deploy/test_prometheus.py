@@ -9,17 +9,18 @@ from typing import Any
 
 import httpx
 
-from tests.deploy.programs import DEPLOY, free_port, needed, running
+from tests.deploy.programs import DEPLOY, needed, running
 from tests.deploy.test_static import alerts, panels
 from tests.service.clips import clip
 from tests.service.gate import WAIT
 from tests.service.jobs_client import job_server, post, stream
 from tests.service.pictures import jpeg
+from tests.service.ports import free_port
 from tests.service.test_http import JPEG
 from tests.service.test_track import TRACK
 from tests.service.wire import wait_until
 
-SCRAPES = 30.0
+SCRAPES = 120.0
 """Seconds that some scrapes, one a second, may take on a busy machine."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from tests.service.gate import WAIT, until
+from tests.service.ports import free_port
 
 DEBIAN = Path("/usr/lib/postgresql")
 UNPRIVILEGED = "nobody"
@@ -35,7 +35,7 @@ def postgresql(bin_dir: Path) -> Iterator[str]:
     """The URL of a fresh server's database ``postgres``; PostgreSQL refuses to run as root."""
     account = pwd.getpwnam(UNPRIVILEGED) if os.geteuid() == 0 else None
     user = account.pw_name if account else None
-    with TemporaryDirectory(prefix="trackline-postgresql-") as folder, socket.socket() as free:
+    with TemporaryDirectory(prefix="trackline-postgresql-") as folder:
         if account:
             os.chown(folder, account.pw_uid, account.pw_gid)
         data = f"{folder}/data"
@@ -49,9 +49,7 @@ def postgresql(bin_dir: Path) -> Iterator[str]:
             "--no-sync",
         ]
         subprocess.run(initdb, check=True, user=user, stdout=subprocess.DEVNULL, cwd=folder)
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+        port = free_port()
         listening = ["-h", "127.0.0.1", "-p", str(port), "-k", folder]
         server = subprocess.Popen(
             [bin_dir / "postgres", "-D", data, *listening, "-c", "fsync=off"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from tests.service.clients import KINDS, calling
 from tests.service.clips import clip
 from tests.service.gate import WAIT
 from tests.service.jobs_client import Steps
+from tests.service.ports import free_port
 from tests.service.proxy import proxy
 from tests.service.serving import serving
 from tests.service.test_serve import address_of, process
@@ -167,11 +167,8 @@ def test_a_broken_stream_goes_on_with_the_next_frame(address: str, kind: type[Cl
 
 @pytest.fixture
 def port() -> int:
-    """One that is free, now and most probably a little later."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number: int = free.getsockname()[1]
-        return number
+    """One that is free, and still is when a server comes back to it."""
+    return free_port()
 
 
 def test_a_server_that_is_stopped_and_started_in_the_middle_of_a_job_is_hardly_noticed(
