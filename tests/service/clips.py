@@ -74,6 +74,8 @@ def clip(
             assert isinstance(stream, av.VideoStream)
             stream.width, stream.height = size
             stream.pix_fmt = PIXELS.get(container, "yuv420p")
+            # The bytes are not to depend on how many cores there are.
+            stream.codec_context.thread_count = 1
             stream.codec_context.gop_size = 5
             stream.codec_context.max_b_frames = 0
             if CODECS[container] == "libx264":

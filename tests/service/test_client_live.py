@@ -33,7 +33,7 @@ from tests.service.live_client import photo
 from tests.service.scripted import HEADER, frame
 from tests.service.serving import serving
 from tests.service.test_track_counts import UPRIGHT
-from tests.service.wire import wait_until
+from tests.service.wire import in_time, wait_until
 
 KEY = "a-key-of-enough-letters"
 FRAMES = 30
@@ -74,7 +74,7 @@ def test_frames_are_sent_and_received_in_order(client: Client) -> None:
     with client.live(**LOSSLESS) as live:
         for number in range(3):
             live.send(photo(number))
-            frame = live.receive(timeout=10)
+            frame = live.receive(timeout=WAIT)
             assert frame is not None
             assert (frame.frame, frame.time, frame.dropped) == (number, number / 10, 0)
             assert {item.track_id for item in frame.objects} == {1, 2}
@@ -105,6 +105,7 @@ def test_frames_are_sent_while_answers_come(client: Client) -> None:
         assert live.end.counts.lines["upright"].classes["red"].a_to_b == 1
 
 
+@in_time
 def test_leaving_the_loop_frees_the_place(served: tuple[str, FastAPI], client: Client) -> None:
     sessions = served[1].state.sessions
     with client.live(**LOSSLESS) as live:

@@ -27,7 +27,7 @@ from tests.service.clips import clip, pieces
 from tests.service.gate import WAIT
 from tests.service.jobs_client import Steps
 from tests.service.serving import serving
-from tests.service.wire import wait_until
+from tests.service.wire import in_time, wait_until
 
 FRAMES = 60
 CLIP = clip("mp4", FRAMES)
@@ -130,6 +130,7 @@ def test_frames_come_while_the_video_is_still_being_made(address: str, kind: typ
         assert len(list(frames)) == FRAMES - 1
 
 
+@in_time
 def test_a_video_that_cannot_be_made_to_its_end_fails_with_its_reason(
     served: tuple[str, FastAPI], kind: type[Client]
 ) -> None:
@@ -152,6 +153,7 @@ def test_what_the_server_refuses_is_raised(address: str, kind: type[Client]) -> 
 
 
 @pytest.mark.parametrize("way", ["break", "close", "with"])
+@in_time
 def test_leaving_the_loop_stops_the_server_within_a_second(kind: type[Client], way: str) -> None:
     with held() as (address, app), calling(kind, address) as client:
         stream = client.track(CLIP)
@@ -167,6 +169,7 @@ def test_leaving_the_loop_stops_the_server_within_a_second(kind: type[Client], w
         wait_until(lambda: app.state.sessions.count == 0, 1.0)
 
 
+@in_time
 def test_a_task_that_is_cancelled_in_its_loop_stops_the_server_within_a_second() -> None:
     async def follow(stream: AsyncTrackStream, begun: asyncio.Event) -> None:
         async for _ in stream:

@@ -20,7 +20,7 @@ from tests.service.serving import serving
 from tests.service.test_track import TRACK, lines_of
 from tests.service.test_track_counts import FRAMES, ROOM, UPRIGHT
 from tests.service.test_track_faults import gated, is_idle
-from tests.service.wire import wait_until
+from tests.service.wire import in_time, wait_until
 
 KEY = "a-key-of-some-length"
 DOCS = Path(__file__).parents[2] / "docs"
@@ -135,6 +135,7 @@ def test_lossless_takes_no_more_than_it_can_follow_and_loses_none() -> None:
 
 
 @pytest.mark.parametrize("mode", ["drop-oldest", "lossless"])
+@in_time
 def test_a_caller_that_leaves_takes_its_work_along(mode: str) -> None:
     with gated() as (address, app, gate):
         with live(address, {"embedder": "none", "mode": mode}) as socket:
@@ -338,7 +339,7 @@ def test_places_are_limited_and_given_back() -> None:
 
 
 def test_a_caller_that_is_silent_is_given_up() -> None:
-    with serving(stall_seconds=0.2) as (address, app), live(address, LOSSLESS) as socket:
+    with serving(stall_seconds=1.0) as (address, app), live(address, LOSSLESS) as socket:
         assert hear(socket)["code"] == "upload_stalled"
         wait_until(lambda: is_idle(app))
 

@@ -30,7 +30,7 @@ CLIENTS = 200
 AT_ONCE = 8
 STALL = 4.0
 """Seconds after which the server gives up a reader, more than it takes to see that it rests."""
-POOLS = ("AnyIO", "uvloop", "fake-prepare", "fake-read")
+POOLS = ("AnyIO", "uvloop", "fake-prepare", "fake-read", "client")
 
 
 def resident() -> int:
@@ -162,7 +162,7 @@ def test_clients_that_vanish_in_the_middle_leave_nothing_behind(tmp_path: Path) 
 
     with (
         serving(spool_dir=tmp_path, max_sessions=CLIENTS) as (address, app),
-        ThreadPoolExecutor(AT_ONCE) as pool,
+        ThreadPoolExecutor(AT_ONCE, "client") as pool,
     ):
         list(pool.map(vanish, range(AT_ONCE * 4)))
         wait_until(lambda: is_idle(app))
