@@ -19,6 +19,12 @@ def measured(client: httpx.Client) -> str:
     return client.get("/metrics").text
 
 
+def count(client: httpx.Client, name: str) -> float:
+    """One of them; 0 where nothing was measured yet."""
+    found = re.search(rf"^{re.escape(name)} (\S+)$", measured(client), re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
 def test_the_documentation_names_every_metric(client: httpx.Client) -> None:
     named = set(re.findall(r"^\| `(trackline_\w+)`", DOCUMENT.read_text("utf-8"), re.MULTILINE))
     types = re.findall(r"^# TYPE (trackline_\w+) (\w+)", measured(client), re.MULTILINE)
@@ -27,15 +33,18 @@ def test_the_documentation_names_every_metric(client: httpx.Client) -> None:
 
 
 def test_the_stages_of_videos_are_measured_by_model(client: httpx.Client) -> None:
+    stages = ("decode", "preprocess", "queue", "inference", "postprocess", "track")
+    names = [f'trackline_stage_seconds_count{{model="fake",stage="{one}"}}' for one in stages]
+    before = [count(client, name) for name in names]
     client.post(TRACK, content=clip("mp4", 7))
-    text = measured(client)
-    for stage in ("decode", "preprocess", "queue", "inference", "postprocess", "track"):
-        assert f'trackline_stage_seconds_count{{model="fake",stage="{stage}"}} 7.0' in text
+    assert [count(client, name) - then for name, then in zip(names, before, strict=True)] == [7] * 6
 
 
 def test_live_frames_are_measured_by_model(client: httpx.Client) -> None:
+    name = 'trackline_live_seconds_count{model="fake"}'
+    before = count(client, name)
     with live(str(client.base_url), LOSSLESS) as socket:
         for number in range(3):
             socket.send(photo(number))
         finish(socket)
-    assert 'trackline_live_seconds_count{model="fake"} 3.0' in measured(client)
+    assert count(client, name) - before == 3
