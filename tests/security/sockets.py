@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 from tests.service.gate import WAIT
 
@@ -31,7 +32,9 @@ def until_closed(sock: socket.socket) -> bytes:
 def say(address: str, request: bytes, wait: float = WAIT) -> bytes:
     """All that a server says to some bytes."""
     with connect(address, wait) as sock:
-        sock.sendall(request)
+        # It may have refused, and hung up, before it has all of them.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            sock.sendall(request)
         return until_closed(sock)
 
 

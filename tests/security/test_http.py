@@ -92,9 +92,9 @@ def test_a_body_that_never_gets_as_long_as_it_says_is_given_up(address: str) -> 
     assert statuses(say(address, POST + b"Content-Length: 9999\r\n\r\n" + jpeg()[:99])) == [408]
 
 
-def test_a_body_in_drops_is_given_up_although_it_never_stands_still(address: str) -> None:
+def test_a_body_in_drops_is_given_up_although_it_never_stands_still() -> None:
     stop = threading.Event()
-    with connect(address) as sock:
+    with serving(max_body_seconds=2.0) as (address, _), connect(address) as sock:
 
         def drip() -> None:
             while not stop.wait(0.05):
