@@ -18,7 +18,7 @@ from tests.service.serving import serving
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
 WIDE = {"width": 1100, "height": 800}
-WAIT_MS = 10_000
+WAIT_MS = 30_000
 OWN_SCHEMES = ("blob", "data")
 
 sync_api.expect.set_options(timeout=WAIT_MS)

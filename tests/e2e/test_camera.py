@@ -40,7 +40,7 @@ def test_what_the_camera_sees_is_followed_until_it_is_stopped(
         sync_api.expect(page.locator("#progress-text")).to_contain_text("ms behind")
         sync_api.expect(page.locator("#classes")).to_contain_text("red")
         assert app.state.sessions.count == 1
-        assert painted(page) > 500
+        until(lambda: painted(page) > 500)
         page.get_by_role("button", name="Line", exact=True).press("Enter")
         sync_api.expect(page.locator(".region")).to_have_count(1)
         page.keyboard.press("Escape")

@@ -11,6 +11,7 @@ import pytest
 from playwright import sync_api
 
 from tests.e2e.conftest import Open, expect_said, follow
+from tests.service.gate import WAIT
 from tests.service.serving import serving
 
 pytestmark = pytest.mark.browser
@@ -69,6 +70,8 @@ def test_keys_go_through_the_video(page: sync_api.Page, moving: Path) -> None:
     sync_api.expect(frame).to_have_text("frame 1")
     page.keyboard.press("Shift+ArrowRight")
     sync_api.expect(frame).to_have_text("frame 11")
+    # Slowly, so that it has not come to its end before it is looked at.
+    page.locator("#video").evaluate("video => { video.playbackRate = 0.2; }")
     page.keyboard.press("Space")
     sync_api.expect(page.locator("#play")).to_have_accessible_name("Pause")
     sync_api.expect(frame).not_to_have_text("frame 11")
@@ -239,7 +242,7 @@ def test_the_load_is_asked_for_only_while_the_page_is_seen(visit: Open, address:
     )
     seen = len(asked)
     page.clock.run_for(60_000)
-    httpx.get(f"{address}/v1/info")  # what the page had sent before has come by now
+    httpx.get(f"{address}/v1/info", timeout=WAIT)  # what the page had sent before has come by now
     assert len(asked) == seen >= 1
 
 

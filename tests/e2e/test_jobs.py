@@ -13,7 +13,7 @@ from playwright import sync_api
 from models.fake import FakeDetector
 from tests.e2e.conftest import Open, expect_said
 from tests.service.clips import HEIGHT, WIDTH, clip
-from tests.service.gate import until
+from tests.service.gate import WAIT, until
 from tests.service.jobs_client import Steps
 from tests.service.serving import serving
 
@@ -21,7 +21,9 @@ pytestmark = pytest.mark.browser
 
 
 def jobs_of(address: str) -> list[dict[str, object]]:
-    listed: list[dict[str, object]] = httpx.get(f"{address}/v1/videos").json()["videos"]
+    listed: list[dict[str, object]] = httpx.get(f"{address}/v1/videos", timeout=WAIT).json()[
+        "videos"
+    ]
     return listed
 
 
@@ -68,7 +70,7 @@ def test_a_job_runs_and_its_results_are_fetched_and_deleted(
         for kind, at in [("MOT", "tracks.mot"), ("CSV", "tracks.csv"), ("JSON", "tracks.json")]:
             name, data = fetched(page, row, kind)
             assert name == f"moving.{kind.lower()}"
-            assert data == httpx.get(f"{address}/v1/videos/{job['id']}/{at}").content
+            assert data == httpx.get(f"{address}/v1/videos/{job['id']}/{at}", timeout=WAIT).content
         row.get_by_role("checkbox", name="refined").check()
         assert fetched(page, row, "CSV")[0] == "moving.refined.csv"
         name, data = fetched(page, row, "Video")
@@ -104,17 +106,17 @@ def test_progress_is_shown_and_a_running_job_is_cancelled(visit: Open, tmp_path:
         share = float(row.get_by_role("progressbar").get_attribute("value") or 0)
         assert 0 < share < 1
         sync_api.expect(page.locator("#jobs-active")).to_have_text("1")
-        steps.let(1000)
         row.get_by_role("button", name="Cancel").click()
         sync_api.expect(row).to_have_count(0)
         assert jobs_of(address) == []
+        steps.let(1000)
 
 
 def test_a_job_of_another_page_is_shown_without_its_video(
     visit: Open, moving: Path, tmp_path: Path
 ) -> None:
     with serving(jobs_dir=tmp_path / "jobs") as (address, _):
-        httpx.post(f"{address}/v1/videos", content=moving.read_bytes())
+        httpx.post(f"{address}/v1/videos", content=moving.read_bytes(), timeout=WAIT)
         page = visit(f"{address}/#jobs")
         row = page.get_by_role("listitem").filter(has_text="Video ")
         row.get_by_role("button", name="Open").click()

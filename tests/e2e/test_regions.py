@@ -17,6 +17,7 @@ from service.counting.counts import Counter
 from service.counting.query import Counting
 from tests.e2e.conftest import follow
 from tests.service.clips import FPS, HEIGHT, WIDTH
+from tests.service.gate import WAIT
 from tracker.types import Tracks
 
 pytestmark = pytest.mark.browser
@@ -78,7 +79,10 @@ def test_a_drawn_line_counts_what_the_server_counts_for_it(
     shown = [counts(page, item) for item in range(2)]
     sent = sent_with_a_job(page)
     answer = httpx.post(
-        f"{address}/v1/track", params={"conf": 0.1, **sent}, content=moving.read_bytes()
+        f"{address}/v1/track",
+        params={"conf": 0.1, **sent},
+        content=moving.read_bytes(),
+        timeout=WAIT,
     )
     lines = json.loads(answer.text.splitlines()[-1])["counts"]["lines"]
     counted = [[str(line["a_to_b"]), str(line["b_to_a"])] for line in lines.values()]
