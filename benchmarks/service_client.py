@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 import orjson
 
-HOST = "127.0.0.1"
+from benchmarks.wire import HOST, read_chunk, read_head, request, send
+
 SILENCE_SECONDS = 120.0
 _BUFFER = 1 << 22
 
@@ -56,12 +57,13 @@ async def follow(
     """
     reader, writer = await asyncio.open_connection(HOST, port, limit=_BUFFER)
     began = time.perf_counter()
-    head = _head(f"/v1/track?{urlencode(query)}", "application/octet-stream", len(video))
-    sending = asyncio.create_task(_send(writer, head, video))
+    path = f"/v1/track?{urlencode(query)}"
+    head = request("POST", path, "application/octet-stream", len(video))
+    sending = asyncio.create_task(send(writer, head, video))
     try:
-        await _status(reader)
+        await _accepted(reader)
         frames, first, last = 0, 0.0, b""
-        while piece := await _chunk(reader):
+        while piece := await read_chunk(reader, SILENCE_SECONDS):
             lines = piece.splitlines()
             count = sum(line.startswith(b'{"type":"frame"') for line in lines)
             if count and not frames:
@@ -79,30 +81,13 @@ async def follow(
         writer.close()
 
 
-async def _send(writer: asyncio.StreamWriter, head: bytes, body: bytes) -> None:
-    writer.write(head)
-    for start in range(0, len(body), 1 << 16):
-        writer.write(body[start : start + (1 << 16)])
-        await writer.drain()
-
-
-async def _chunk(reader: asyncio.StreamReader) -> bytes:
-    """The next piece of a chunked body; none at its end."""
-    async with asyncio.timeout(SILENCE_SECONDS):
-        size = int(await reader.readline(), 16)
-        data = await reader.readexactly(size + 2)
-        return data[:-2]
-
-
-async def _status(reader: asyncio.StreamReader) -> dict[bytes, bytes]:
+async def _accepted(reader: asyncio.StreamReader) -> dict[bytes, bytes]:
     """The fields of an answer's head, which has to be a 200."""
-    async with asyncio.timeout(SILENCE_SECONDS):
-        head = await reader.readuntil(b"\r\n\r\n")
-    status, *fields = head.lower().split(b"\r\n")
-    if b" 200 " not in status + b" ":
+    status, fields = await read_head(reader, SILENCE_SECONDS)
+    if status != 200:
         body = await reader.read(2000)
-        raise Failed(f"a benchmark's request was refused: {status.decode()}\n{body.decode()}")
-    return dict(field.split(b": ", 1) for field in fields if field)
+        raise Failed(f"a benchmark's request was refused: {status}\n{body.decode()}")
+    return fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +129,10 @@ async def load(
             while (began := time.perf_counter()) < until:
                 kind, body = bodies[number % len(bodies)]
                 number += 1
-                writer.write(_head(path, kind, len(body)))
+                writer.write(request("POST", path, kind, len(body)))
                 writer.write(body)
                 await writer.drain()
-                fields = await _status(reader)
+                fields = await _accepted(reader)
                 await reader.readexactly(int(fields[b"content-length"]))
                 latencies.append(time.perf_counter() - began)
         finally:
@@ -156,10 +141,3 @@ async def load(
     began = time.perf_counter()
     await asyncio.gather(*(client(number) for number in range(clients)))
     return Load(len(latencies) / (time.perf_counter() - began), latencies)
-
-
-def _head(path: str, kind: str, length: int) -> bytes:
-    return (
-        f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {kind}\r\n"
-        f"Content-Length: {length}\r\n\r\n"
-    ).encode()

@@ -12,11 +12,11 @@ from typing import Any
 
 import orjson
 
-HOST = "127.0.0.1"
+from benchmarks.wire import HOST, read_chunk, read_head, request, send
+
 SILENCE = 600.0
 """Seconds without a byte after which an answer counts as never coming; jobs wait for others."""
 BUFFER = 1 << 20
-PIECE = 1 << 16
 VANISHING = 0.1
 """Share of the clients that leave in the middle."""
 
@@ -129,20 +129,22 @@ class Traffic:
         """Status, seconds until it was there, and the last bytes of the answer."""
         reader, writer = await asyncio.open_connection(HOST, self.port, limit=BUFFER)
         began = time.perf_counter()
+        body = self.bodies[kind]
         # Who sends a job and leaves does so before it is accepted: it would be kept for days.
-        share = 0.5 if vanish and kind is Kind.JOB else 1.0
-        sending = asyncio.create_task(_send(writer, ROUTES[kind], self.bodies[kind], share))
+        sent = body[: len(body) // 2] if vanish and kind is Kind.JOB else body
+        head = request("POST", ROUTES[kind], "application/octet-stream", len(body))
+        sending = asyncio.create_task(send(writer, head, sent))
         try:
             if vanish and kind is not Kind.STREAM:
                 await sending
                 writer.transport.abort()
                 return 0, 0.0, b""
-            status, fields = await _head(reader)
-            head = time.perf_counter() - began
+            status, fields = await read_head(reader, SILENCE)
+            seconds = time.perf_counter() - began
             if vanish:
                 writer.transport.abort()
-                return status, head, b""
-            return status, head, await _last(reader, fields)
+                return status, seconds, b""
+            return status, seconds, await _last(reader, fields)
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
@@ -158,35 +160,17 @@ class Traffic:
         reader, writer = await asyncio.open_connection(HOST, self.port, limit=BUFFER)
         try:
             writer.write(f"{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
-            _, fields = await _head(reader)
+            _, fields = await read_head(reader, SILENCE)
             return await _last(reader, fields)
         finally:
             writer.close()
-
-
-async def _send(writer: asyncio.StreamWriter, path: str, body: bytes, share: float) -> None:
-    head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n"
-    writer.write(f"{head}Content-Type: application/octet-stream\r\n\r\n".encode())
-    sent = body[: int(share * len(body))]
-    for start in range(0, len(sent), PIECE):
-        writer.write(sent[start : start + PIECE])
-        await writer.drain()
-
-
-async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[bytes, bytes]]:
-    async with asyncio.timeout(SILENCE):
-        first, *fields = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
-    return int(first.split()[1]), dict(field.split(b": ", 1) for field in fields if field)
 
 
 async def _last(reader: asyncio.StreamReader, fields: Mapping[bytes, bytes]) -> bytes:
     """Read an answer's body to its end; answers the last piece of it."""
     if b"transfer-encoding" not in fields:
         return await reader.readexactly(int(fields.get(b"content-length", b"0")))
-    last, size = b"", 1
-    while size:
-        async with asyncio.timeout(SILENCE):
-            size = int(await reader.readline(), 16)
-            piece = (await reader.readexactly(size + 2))[:-2]
-        last = piece or last
+    last = b""
+    while piece := await read_chunk(reader, SILENCE):
+        last = piece
     return last
