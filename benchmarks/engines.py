@@ -7,8 +7,8 @@ it where Ray may open ports: ``unshare -rn`` and ``ip link set lo up``.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from statistics import median
@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.service_process import Process, trackline
 from models import catalog
 
+ENGINES = ("local", "ray")
 IDLE_SECONDS = 20.0
 PICTURES = 40
 FRAMES = 150
@@ -34,7 +35,7 @@ def measure(process: Process) -> dict[str, float]:
     encoded = cv2.imencode(".jpg", cv2.resize(spots, (WIDTH, HEIGHT)))[1]
     photo, video = bytes(encoded), catalog.fetch("sample-car-video").read_bytes()
     found = {"ready": process.cpu_seconds() * 1000}
-    with httpx.Client(base_url=f"http://127.0.0.1:{process.port}", timeout=LONG) as http:
+    with httpx.Client(base_url=process.address, timeout=LONG) as http:
         waits = []
 
         def detect(pictures: int = PICTURES) -> None:
@@ -68,9 +69,12 @@ def _span(process: Process, work: Callable[[], object], parts: float) -> tuple[f
 
 def main() -> None:
     """Print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--only", choices=ENGINES, help="both, one after the other, without it")
+    given = parser.parse_args()
     columns = ("start", "latency", "memory", "ready", "idle", "picture", "frame")
     print("engine", *columns, sep="\t")
-    for engine in sys.argv[1:] or ("local", "ray"):
+    for engine in [given.only] if given.only else ENGINES:
         began = time.monotonic()
         with trackline(SETTINGS, ["--engine", engine]) as process:
             start = (time.monotonic() - began) * 1000

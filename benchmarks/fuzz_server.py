@@ -146,12 +146,11 @@ def main(arguments: list[str]) -> None:
     numbers = range(given.first, given.first + given.files)
     early = given.files // 10
     with trackline(SETTINGS, ["--models", "fake"]) as server:
-        address = f"http://127.0.0.1:{server.port}"
-        answers = list(ask_all(address, numbers[:early], given.seed))
+        answers = list(ask_all(server.address, numbers[:early], given.seed))
         before = held_by(server)
-        answers += ask_all(address, numbers[early:], given.seed)
+        answers += ask_all(server.address, numbers[early:], given.seed)
         after = held_by(server)
-        ready = httpx.get(f"{address}/v2/health/ready", timeout=LONGEST).is_success
+        ready = httpx.get(f"{server.address}/v2/health/ready", timeout=LONGEST).is_success
     wrong = [answer for answer in answers if answer.wrong]
     _show(answers, wrong, before, after)
     if given.json is not None:

@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -105,7 +105,7 @@ class Trial:
                     self._expected = [self._undisturbed(server, video) for video in self._videos]
                 self._all_done(server)
                 if lives:
-                    lives[-1] = _recovered(lives[-1], time.monotonic() - began)
+                    lives[-1] = replace(lives[-1], recovery=time.monotonic() - began)
                 if number < kills:
                     lives.append(self._kill(server, self._clients(server)))
         return lives
@@ -122,7 +122,7 @@ class Trial:
             yield server
 
     def _clients(self, server: Process) -> Clients:
-        return Clients(_address(server), self._videos, self._expected, self._image, self.ledger)
+        return Clients(server.address, self._videos, self._expected, self._image, self.ledger)
 
     def _kill(self, server: Process, clients: Clients | None) -> Kill:
         """Let clients work, or none, and kill the server in the middle."""
@@ -151,7 +151,7 @@ class Trial:
         return sum(job["status"] != "done" for job in listed)
 
     def _undisturbed(self, server: Process, video: bytes) -> bytes:
-        answer = httpx.post(_address(server) + TRACK, content=video, timeout=ANSWER_SECONDS)
+        answer = httpx.post(server.address + TRACK, content=video, timeout=ANSWER_SECONDS)
         return comparable(answer.content)
 
     def _all_done(self, server: Process) -> None:
@@ -176,16 +176,8 @@ class Trial:
             raise Wrong(f"left behind: {files | (folders ^ listed)}")
 
 
-def _address(server: Process) -> str:
-    return f"http://127.0.0.1:{server.port}"
-
-
 def _get(server: Process, path: str) -> httpx.Response:
-    return httpx.get(_address(server) + path, timeout=ANSWER_SECONDS).raise_for_status()
-
-
-def _recovered(life: Kill, seconds: float) -> Kill:
-    return Kill(**asdict(life) | {"recovery": seconds})
+    return httpx.get(server.address + path, timeout=ANSWER_SECONDS).raise_for_status()
 
 
 def main(arguments: list[str]) -> None:

@@ -55,7 +55,7 @@ def main() -> None:
 
     with TemporaryDirectory() as folder, trackline() as server:
         clips = Clips(Path(folder))
-        address = f"http://127.0.0.1:{server.port}"
+        address = server.address
         with page_of(address, DESK, "light", 1.5) as page:
             save("image", image(page))
             save("video", video(page, clips))
@@ -129,14 +129,14 @@ def image(page: Page) -> bytes:
     assert package is not None
     assert package.origin is not None
     page.locator("#file").set_input_files(Path(package.origin).parent / "assets" / "bus.jpg")
-    said(page, "took")
+    wait_for_message(page, "took")
     return shot(page)
 
 
 def video(page: Page, clips: Clips) -> bytes:
     """The motorway with two lines, a zone and the timeline of its tracks."""
     page.locator("#file").set_input_files(clips.long)
-    said(page, f"{LONG} frames")
+    wait_for_message(page, f"{LONG} frames")
     for start, end in LINES:
         line(page, start, end)
     page.keyboard.press("z")
@@ -170,15 +170,15 @@ def jobs(page: Page, clips: Clips) -> bytes:
 def phone(page: Page, clips: Clips) -> bytes:
     """The same page on a phone, in dark colours."""
     page.locator("#file").set_input_files(clips.north)
-    said(page, f"{SHORT} frames")
+    wait_for_message(page, f"{SHORT} frames")
     line(page, (0.15, 0.72), (0.86, 0.72))
     page.evaluate("scrollTo(0, 0)")
     go_to(page, 95)
     return shot(page)
 
 
-def said(page: Page, text: str) -> None:
-    """Wait for a message."""
+def wait_for_message(page: Page, text: str) -> None:
+    """Wait until the page says something."""
     expect(page.locator("#message")).to_contain_text(text, timeout=WAIT_MS)
 
 

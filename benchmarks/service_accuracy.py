@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> None:
     truth = {name: read_mot(given.mot_dir / name / "gt.txt") for name in SEQUENCES}
     looped = evaluate(truth, {name: loop(video) for name, video in videos.items()})
     with trackline({"TRACKLINE_PRECISION": given.precision}) as server:
-        served = evaluate(truth, {name: over_http(server.port, v) for name, v in videos.items()})
+        served = evaluate(truth, {name: over_http(server.address, v) for name, v in videos.items()})
     ways = {"loop": looped, f"HTTP, {given.precision}": served}
     sys.stdout.write("\n\n".join(table(scores, way) for way, scores in ways.items()) + "\n")
     if given.json is not None:
@@ -75,10 +75,10 @@ def loop(video: Path) -> Rows:
     return to_rows(answers)
 
 
-def over_http(port: int, video: Path) -> Rows:
+def over_http(address: str, video: Path) -> Rows:
     """Tracks of a video from a server."""
     rows = []
-    with Client(f"http://127.0.0.1:{port}") as client:
+    with Client(address) as client:
         for frame in client.track(video, classes=[PERSON], embedder=OSNET):
             for one in frame.objects:
                 box = one.box

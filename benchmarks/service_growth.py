@@ -28,7 +28,7 @@ WARM_UP, FRAMES = 60, 120
 def image_sizes(server: Process, video: bytes) -> list[dict[str, float]]:
     """Milliseconds of each stage, of one client after the other, for JPEGs of several sizes."""
     figures = []
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
+    with httpx.Client(base_url=server.address) as client:
         for width, height in SIZES:
             files = pictures(video, width, height)
             answers, whole = [], []

@@ -38,6 +38,11 @@ class Process:
         self.port = port
         self._top = psutil.Process(pid)
 
+    @property
+    def address(self) -> str:
+        """Its URL, without a path."""
+        return f"http://127.0.0.1:{self.port}"
+
     def cpu_seconds(self) -> float:
         """CPU time so far of the process and all that it started, those that ended included."""
         total = 0.0
