@@ -181,10 +181,7 @@ def _images(video: Path) -> Iterator[Image]:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    widths = [
-        max(len(str(row[key])) for row in [*rows, dict.fromkeys(rows[0], "")]) for key in rows[0]
-    ]
-    widths = [max(width, len(key)) for width, key in zip(widths, rows[0], strict=True)]
+    widths = [max(len(key), *(len(str(row[key])) for row in rows)) for key in rows[0]]
     for cells in [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]:
         print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)))
 

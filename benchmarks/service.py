@@ -67,30 +67,30 @@ def measure(
     video = catalog.fetch("sample-car-video").read_bytes()
     # At once those of a fresh server: what it does in the background at its start is over soon.
     with trackline(LIMITS | {"TRACKLINE_PRECISION": precision}) as server:
-        with said("an idle server"):
+        with announced("an idle server"):
             rows.append(service_long.idle(server))
         with peers_of(MODEL) as peers, closing(Meter(MODEL, precision)) as meter:
             figures["machine"]["peers"] = peers.versions
             for clip in clips:
-                with said(clip.name):
+                with announced(clip.name):
                     rates = service_videos.measure(server, meter, peers, clip, frames, rounds)
                     rows += service_videos.rows_of(clip, rates)
                     figures["videos"][clip.name] = asdict(rates)
-            with said("pictures"):
+            with announced("pictures"):
                 files = service_images.pictures(video)
                 seen = service_images.measure(server, meter, peers, files, rounds)
                 rows += service_images.rows_of(seen)
                 figures["stages"] = [asdict(stages) for stages in seen.stages]
-        with said("the first frame"):
+        with announced("the first frame"):
             rows += [service_videos.first_frames(server, clip, 3 * rounds) for clip in clips]
-        with said("several videos at once"):
+        with announced("several videos at once"):
             together, figures["growth"]["videos"] = service_videos.several(
                 server, clips[0], 3 * frames, rounds
             )
             rows += together
-        with said("pictures of several sizes"):
+        with announced("pictures of several sizes"):
             figures["growth"]["image size"] = service_growth.image_sizes(server, video)
-        with said("a very long video"):
+        with announced("a very long video"):
             row, marks = service_long.memory(server, video, long_frames)
             rows.append(row)
             figures["growth"]["frames"] = service_growth.frames(marks)
@@ -115,18 +115,18 @@ def machine() -> dict[str, Any]:
 def notes(where: dict[str, Any], mot_dir: Path | None) -> list[str]:
     """What has to be said beside the table."""
     peers = ", ".join(f"{name} {number}" for name, number in where["peers"].items())
-    said_of = [
+    remarks = [
         f"{where['cores']} cores, {where['processor']}; {MODEL} at 640, precision "
         f"{where['precision']}; peers: {peers}",
         "limit of CPU time: cores ÷ (decoding + letterbox + inference), each measured alone",
     ]
     if mot_dir is None:
-        said_of.append("PETS09-S2L1 was left out: --mot-dir DIR names the folder it is in")
-    return said_of
+        remarks.append("PETS09-S2L1 was left out: --mot-dir DIR names the folder it is in")
+    return remarks
 
 
 @contextmanager
-def said(what: str) -> Iterator[None]:
+def announced(what: str) -> Iterator[None]:
     """Say on stderr what is measured, and then how long it took."""
     began = time.monotonic()
     sys.stderr.write(f"{what} … ")

@@ -134,8 +134,9 @@ def table(figures: Figures) -> str:
                 "yes" if row["reached"] else "**no**",
             ]
         )
-    rounds = f"Medians of {figures['rounds']} rounds."
-    notes = " ".join(f"{note[0].upper()}{note[1:]}." for note in [*figures["notes"]])
+    count = figures["rounds"]
+    rounds = "One round." if count == 1 else f"Medians of {count} rounds."
+    notes = " ".join(f"{note[0].upper()}{note[1:]}." for note in figures["notes"])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + f"\n\n{rounds} {notes}"
 
 

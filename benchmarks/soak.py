@@ -228,14 +228,13 @@ def _counts(answers: Sequence[Answer]) -> dict[str, int]:
 
 
 def _figures(result: Soak) -> dict[str, object]:
-    step = max(1, len(result.seen) // 60)
     return {
         "capacity": result.capacity,
         "offered": result.offered,
         "answers": _counts(result.loaded),
         "p99_ms": {"at capacity": _p99(result.calm), "at twice": _p99(result.loaded)},
         "rows": [asdict(row) | {"kept": row.kept} for row in result.rows()],
-        "held": [asdict(held) for held in result.seen[::step]],
+        "held": [asdict(held) for held in result.seen],
     }
 
 
