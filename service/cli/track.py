@@ -6,13 +6,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
 from models.errors import InvalidInput
 from service.cli.options import Classes, ModelThere, Output, Server, split
-from service.tracks.formats import Format, Message, write
+from service.tracks.formats import Format, Lines, Message, write
 
 if TYPE_CHECKING:
     from service.tracks.local import Request
@@ -63,19 +64,23 @@ def track(
     """Follow the objects of a video."""
     if refine and delay:
         raise InvalidInput("refine and delay both smooth the tracks: give one of them")
+    from service.tracks.lines import ndjson
     from service.tracks.local import Request
 
     request = Request(
         video, model, conf, split(classes), tracker, embedder, delay, refine, lines, zones
     )
     follow = _here(request) if server is None else _there(request, server)
-    frames: list[Message] = []
-    with follow as messages, _sink(output) as sink:
-        for message in write(sink, messages, output_format):
-            if save_video is not None and message["type"] == "frame":
-                frames.append(message)
-    if save_video is not None:
-        _draw(video, frames, save_video)
+    with TemporaryDirectory() as folder:
+        drawn = Path(folder) / "frames.ndjson"
+        frames = 0
+        with follow as messages, _sink(output) as sink, drawn.open("wb") as kept:
+            for message in write(sink, messages, output_format):
+                if save_video is not None and message["type"] == "frame":
+                    kept.write(ndjson(message))
+                    frames += 1
+        if save_video is not None:
+            _draw(video, Lines(drawn), frames, save_video)
 
 
 @contextmanager
@@ -99,14 +104,14 @@ def _there(request: Request, server: str) -> Iterator[Iterator[Message]]:
         yield follow(client, request, counted_frames)
 
 
-def _draw(video: Path, frames: list[Message], out: Path) -> None:
+def _draw(video: Path, lines: Lines, frames: int, out: Path) -> None:
     """Write the video with the tracks drawn."""
     from service.cli.progress import counted
     from service.decoding.decoders import Decoders
     from service.drawing.annotate import annotate_video
 
     with Decoders() as decoders:
-        for _ in counted(annotate_video(video, frames, out, decoders), "drawing", len(frames)):
+        for _ in counted(annotate_video(video, lines, out, decoders), "drawing", frames):
             pass
 
 

@@ -6,10 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import orjson
 
@@ -17,15 +15,12 @@ from models.errors import InvalidInput
 from service.decoding.decoders import Decoders
 from service.decoding.errors import StorageFailed
 from service.drawing.annotate import annotate_video
-from service.errors import NotFound, ShuttingDown, TooLarge
+from service.errors import NotFound, ShuttingDown
 from service.jobs.folder import JobFolder
-from service.jobs.log import count_detections, read_detections, read_motion
+from service.jobs.refinement import check_size, refined_messages
 from service.jobs.store import JobRecord, JobStore
 from service.tracks import formats
 from service.tracks.query import TrackQuery
-from service.tracks.refining import refined
-
-Message = dict[str, Any]
 
 
 class Kind(StrEnum):
@@ -84,7 +79,7 @@ class Results:
         def make() -> Path:
             source = self._refined(record, folder) if refined else folder.lines
             name = f"{base}.{kind}"
-            return _made(folder, name, lambda draft: _write(_Lines(source), kind, draft))
+            return _made(folder, name, lambda draft: _write(formats.Lines(source), kind, draft))
 
         return await self._make(store, record, folder, make)
 
@@ -123,7 +118,7 @@ class Results:
         return await asyncio.wrap_future(self._maker.submit(work))
 
     def _annotate(self, folder: JobFolder, draft: Path) -> None:
-        frames = (line for line in _Lines(folder.lines) if line["type"] == "frame")
+        frames = (line for line in formats.Lines(folder.lines) if line["type"] == "frame")
         drawn = 0
         for _ in annotate_video(folder.video, frames, draft, self._decoders):
             if self._stopping.is_set():
@@ -137,15 +132,13 @@ class Results:
         query = TrackQuery.model_validate_json(record.query)
         if query.delay:
             raise InvalidInput("refined and delay both smooth the tracks: send it without delay")
-        found = count_detections(folder)
-        if found > self._most_refined:
-            raise TooLarge(
-                f"{found} objects were found in this video, at most {self._most_refined} are "
-                "refined here (TRACKLINE_MAX_REFINED_OBJECTS); the tracks as they are can be had"
-            )
+        check_size(folder, self._most_refined)
 
         def make(draft: Path) -> None:
-            _write(_refined_messages(folder, query), Kind.NDJSON, draft)
+            messages = refined_messages(
+                folder, query.counting, stride=query.stride, reenter=query.reenter
+            )
+            _write(messages, Kind.NDJSON, draft)
 
         return _made(folder, "refined.ndjson", make)
 
@@ -163,18 +156,7 @@ def _made(folder: JobFolder, name: str, make: Callable[[Path], None]) -> Path:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """The messages in a file, read anew each time that they are gone through."""
-
-    path: Path
-
-    def __iter__(self) -> Iterator[Message]:
-        with self.path.open("rb") as file:
-            yield from map(orjson.loads, file)
-
-
-def _write(messages: Iterable[Message], kind: Kind, path: Path) -> None:
+def _write(messages: Iterable[formats.Message], kind: Kind, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as sink:
         if kind is Kind.JSON:
             sink.writelines(_document(messages))
@@ -183,7 +165,7 @@ def _write(messages: Iterable[Message], kind: Kind, path: Path) -> None:
             pass
 
 
-def _document(messages: Iterable[Message]) -> Iterator[str]:
+def _document(messages: Iterable[formats.Message]) -> Iterator[str]:
     """One JSON object: ``header``, ``frames`` and ``end``, each as in the stream."""
     mark = ""
     for message in messages:
@@ -195,17 +177,3 @@ def _document(messages: Iterable[Message]) -> Iterator[str]:
             mark = ","
         else:
             yield f'],"end":{text}}}\n'
-
-
-def _refined_messages(folder: JobFolder, query: TrackQuery) -> Iterator[Message]:
-    """The stream of a job with its tracks refined."""
-    detections, looks = read_detections(folder)
-    return refined(
-        _Lines(folder.lines),
-        detections,
-        looks,
-        read_motion(folder),
-        query.counting,
-        stride=query.stride,
-        reenter=query.reenter,
-    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 import orjson
@@ -26,6 +28,23 @@ class Format(StrEnum):
     NDJSON = "ndjson"
     MOT = "mot"
     CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The messages in a file of NDJSON, read anew each time that they are gone through.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    """
+
+    path: Path
+
+    def __iter__(self) -> Iterator[Message]:
+        with self.path.open("rb") as file:
+            yield from map(orjson.loads, file)
 
 
 def write(sink: IO[str], messages: Iterable[Message], how: Format) -> Iterator[Message]:

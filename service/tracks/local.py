@@ -17,13 +17,13 @@ from service.decoding.decoders import Decoders
 from service.decoding.video_file import open_video
 from service.inference.batching import Batcher
 from service.jobs.folder import JobFolder
-from service.jobs.log import DetectionLog, read_detections, read_motion
+from service.jobs.log import DetectionLog, LineLog
+from service.jobs.refinement import check_size, refined_messages
 from service.settings import Settings
 from service.tracks import lines
 from service.tracks.formats import Message, Watch
 from service.tracks.messages import Messages
 from service.tracks.query import NO_EMBEDDER, WITHOUT_APPEARANCE, wanted_names
-from service.tracks.refining import refined
 from service.tracks.session import Session, SessionOptions
 from tracker.presets import make_tracker
 
@@ -87,12 +87,14 @@ def follow(
     Raises
     ------
     TracklineError
-        The file, the model, a class, the tracker, the embedder or a line cannot be used.
+        The file, the model, a class, the tracker, the embedder or a line cannot be used; while the
+        messages are read also `TooLarge`, for more objects than are refined.
     """
     counting = Counting.parse(request.lines, request.zones)
     tracker = make_tracker(request.tracker, delay=request.delay)
     model = request.model or DEFAULT_MODEL
-    batcher = Batcher(model, lambda: load_detector(model), Settings(models=(model,)))
+    settings = Settings(models=(model,))
+    batcher = Batcher(model, lambda: load_detector(model), settings)
     with ExitStack() as stack:
         stack.enter_context(closing(batcher))
         video = stack.enter_context(open_video(request.video, decoders))
@@ -111,7 +113,8 @@ def follow(
         header = lines.Names("file", model, request.tracker, looks)
         messages = Messages(header, counting, time.monotonic())
         said = watch(map(messages.of, session.run()))
-        yield said if log is None else _refined(said, log, folder, counting)
+        most = settings.max_refined_objects
+        yield said if log is None else _refined(said, log, folder, counting, most)
 
 
 def _embedder(request: Request, names: Mapping[int, str]) -> Embedder | None:
@@ -125,9 +128,12 @@ def _embedder(request: Request, names: Mapping[int, str]) -> Embedder | None:
 
 
 def _refined(
-    said: Iterator[Message], log: DetectionLog, folder: JobFolder, counting: Counting
+    said: Iterator[Message], log: DetectionLog, folder: JobFolder, counting: Counting, most: int
 ) -> Iterator[Message]:
     """The same, but every frame after the last one, with the refined tracks."""
-    with log:
-        messages = list(said)
-    yield from refined(messages, *read_detections(folder), read_motion(folder), counting)
+    with log, closing(LineLog(folder.lines, 0)) as kept:
+        for message in said:
+            kept.append(lines.ndjson(message))
+            check_size(folder, most)  # of what was written: the last ones may be missing
+    check_size(folder, most)
+    yield from refined_messages(folder, counting)

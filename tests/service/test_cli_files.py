@@ -108,6 +108,16 @@ def test_refined_tracks_have_every_frame_once(video: Path) -> None:
     assert {item["track_id"] for item in lines[6]["objects"]} == {1, 2}
 
 
+def test_more_objects_than_are_refined_are_an_error(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACKLINE_MAX_REFINED_OBJECTS", "5")
+    done = trackline("track", video, "--model", "fake", "--embedder", "none", "--refine")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "at most 5 are refined here (TRACKLINE_MAX_REFINED_OBJECTS)" in done.stderr
+
+
 def test_refining_and_delaying_at_once_is_refused(video: Path) -> None:
     done = trackline("track", video, "--model", "fake", "--refine", "--delay", "3")
     assert done.returncode == 1
