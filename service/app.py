@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI, Request, Response
@@ -119,21 +119,18 @@ def create_app(
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Start all parts; whatever fails then or later, each of them is closed, the last one first."""
     state = app.state
-    state.models.start()
-    await asyncio.to_thread(state.decoders.start)
-    await asyncio.to_thread(state.jobs.start)
-    try:
+    async with AsyncExitStack() as stack:
+        stack.callback(state.codec.close)
+        for part in (state.decoders, state.engine, state.models, state.segmenters, state.jobs):
+            stack.push_async_callback(asyncio.to_thread, part.close)
+        stack.push_async_callback(asyncio.to_thread, state.results.close)
+        stack.callback(state.shutdown.begin)
+        state.models.start()
+        await asyncio.to_thread(state.decoders.start)
+        await asyncio.to_thread(state.jobs.start)
         yield
-    finally:
-        state.shutdown.begin()
-        await asyncio.to_thread(state.results.close)
-        await asyncio.to_thread(state.jobs.close)
-        await asyncio.to_thread(state.segmenters.close)
-        await asyncio.to_thread(state.models.close)
-        await asyncio.to_thread(state.engine.close)
-        await asyncio.to_thread(state.decoders.close)
-        state.codec.close()
 
 
 def _add_routes(app: FastAPI) -> None:
@@ -167,7 +164,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
 
 
 async def _on_our_error(request: Request, error: Exception) -> Response:
-    if kind_of(error).told:
+    kind = kind_of(error)
+    # What the caller is not told, and why the disk refused.
+    if kind.told or kind.status in (500, 507):
         log.error("a request was refused", exc_info=error)
     return refusal_for(request.scope, error, _foreign_members(request.url.path, error))
 

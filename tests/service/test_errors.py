@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import httpx
 import pytest
 
 import service.decoding.errors  # noqa: F401  # its classes belong to the tree
 from models.errors import InvalidInput, ModelError, TracklineError, UnknownName, WeightsCorrupt
 from service.errors import LOWER, ServiceError, headers_of, kind_of, problem, public_detail
+from tests.service.gate import WAIT
+from tests.service.serving import serving
 
 
 def tree(root: type[TracklineError]) -> list[type[TracklineError]]:
@@ -76,3 +81,17 @@ def test_problem_documents_have_the_members_of_rfc_9457() -> None:
 @pytest.mark.parametrize("status", [429, 503])
 def test_what_may_work_later_says_when(status: int) -> None:
     assert int(headers_of(status)["Retry-After"]) >= 1
+
+
+def test_why_the_disk_refused_is_in_the_log_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        serving(jobs_dir=tmp_path) as (address, app),
+        httpx.Client(base_url=address, timeout=WAIT) as http,
+    ):
+        app.state.jobs.root = tmp_path / "not-there"
+        answer = http.post("/v1/videos?embedder=none", content=b"GIF89a" + bytes(2000))
+    assert answer.status_code == 507
+    assert "not-there" not in answer.text
+    assert "not-there" in caplog.text
