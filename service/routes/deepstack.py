@@ -15,7 +15,7 @@ from service.http.parameters import DetectQuery
 from service.http.refusals import refusals
 from service.http.responses import Json
 from service.pictures.detection import MULTIPART, Finder, read_form
-from service.schemas import DeepStackAnswer
+from service.schemas import DECIMALS, DeepStackAnswer
 
 router = APIRouter(tags=["pictures"])
 
@@ -78,7 +78,7 @@ async def detection(request: Request) -> Json:
     predictions = [
         {
             "label": detections.name(row),
-            "confidence": round(float(detections.scores[row]), 5),
+            "confidence": round(float(detections.scores[row]), DECIMALS),
             **dict(zip(("x_min", "y_min", "x_max", "y_max"), map(round, box), strict=True)),
         }
         for row, box in enumerate(detections.boxes.tolist())

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from service.http.openapi import OPEN, answer
 from service.http.refusals import refusals
 from service.http.responses import Json, refusal
-from service.inference.batching import State
+from service.inference.flight import State
 from service.inference.registry import Models, entry
 from service.routes.info import VERSION
 from service.routes.models import ModelName

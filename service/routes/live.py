@@ -85,7 +85,7 @@ async def _session(socket: WebSocket, config: LiveConfig) -> Live:
     options = config.session_options(batcher.detector, state.settings)
     embedder = await run_in_threadpool(config.load_embedder, state.models)
     name = secrets.token_hex(8)
-    looks = NO_EMBEDDER if embedder is None else embedder.name
+    embedder_name = NO_EMBEDDER if embedder is None else embedder.name
     return Live(
         name,
         Means(
@@ -96,7 +96,9 @@ async def _session(socket: WebSocket, config: LiveConfig) -> Live:
             Stages(state.metrics, batcher.name),
         ),
         Messages(
-            Names(name, batcher.name, config.tracker, looks), config.counting, time.monotonic()
+            Names(name, batcher.name, config.tracker, embedder_name),
+            config.counting,
+            time.monotonic(),
         ),
         config,
         options,

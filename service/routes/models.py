@@ -101,11 +101,11 @@ def describe(name: str, batcher: ModelQueue | None) -> dict[str, Any]:
     if batcher is not None and batcher.reason:
         described["reason"] = batcher.reason
     if batcher is not None and batcher.state is State.READY:
-        described |= running(batcher)
+        described |= _running(batcher)
     return described | {"classes": {str(key): value for key, value in described["classes"].items()}}
 
 
-def running(batcher: ModelQueue) -> dict[str, Any]:
+def _running(batcher: ModelQueue) -> dict[str, Any]:
     """How a loaded detector runs."""
     detector = batcher.detector
     return {

@@ -15,7 +15,7 @@ from service.http.multipart import boundary_of
 from service.http.openapi import BINARY, stream
 from service.http.refusals import VIDEO, refusals
 from service.http.stages import Stages
-from service.inference.batching import Batcher
+from service.inference.engine import ModelQueue
 from service.settings import Settings
 from service.tracks.lines import Names
 from service.tracks.query import NO_EMBEDDER, TrackQuery
@@ -64,7 +64,7 @@ async def track(request: Request, query: Annotated[TrackQuery, Query()]) -> Trac
     state = request.app.state
     settings: Settings = state.settings
     state.shutdown.check()
-    batcher: Batcher = state.models.batcher(query.model)
+    batcher: ModelQueue = state.models.batcher(query.model)
     options = query.session_options(batcher.detector, settings)
     tracker = query.make_tracker()
     embedder = await run_in_threadpool(query.load_embedder, state.models)
