@@ -176,4 +176,5 @@ format: .venv/.dev ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 clean: ## remove the environments and what was written
-	rm -rf .venv .venv-audit .venv-clients .venv-peers .venv-service-peers out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-audit .venv-clients .venv-peers .venv-service-peers out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache \
+		.hypothesis .coverage
