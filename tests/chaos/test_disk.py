@@ -64,6 +64,7 @@ def small_disk(folder: Path) -> Iterator[tuple[httpx.Client, Disk]]:
     """A server whose jobs and uploads lie on a file system of `SIZE`."""
     command = [*ALONE, str(folder), sys.executable, "-c", SERVE, "serve", "--port", "0"]
     places = {"TRACKLINE_JOBS_DIR": f"{folder}/jobs", "TRACKLINE_SPOOL_DIR": f"{folder}/spool"}
+    places["TRACKLINE_EMBEDDER"] = "colour"
     with subprocess.Popen(
         [*command, "--models", "fake"], stderr=subprocess.PIPE, text=True, env=os.environ | places
     ) as running:

@@ -50,6 +50,7 @@ def test_no_key_is_logged_even_at_the_level_that_tells_most(tmp_path: Path) -> N
     environment = os.environ | {
         "TRACKLINE_API_KEYS": KNOWN,
         "TRACKLINE_LOG_LEVEL": "debug",
+        "TRACKLINE_EMBEDDER": "colour",
         "TRACKLINE_JOBS_DIR": str(tmp_path),
     }
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "0", "--models", "fake"]
