@@ -20,7 +20,7 @@ from models.arrays import AnyArray, Array, like, namespace, precision, to_numpy
 from models.boxes import box_iou, diou
 from models.errors import InvalidInput
 from models.fusion import weighted_boxes_fusion
-from models.nms_dense import suppress_dense
+from models.nms_dense import is_plain, suppress_dense
 from models.nms_strips import suppress_by_strips
 from models.scored import best_first, require_length, scored
 
@@ -140,8 +140,10 @@ def _greedy(
 ) -> NDArray[np.int64]:
     """Rows that stay, best first."""
     _require_share("threshold" if by_distance else "iou_threshold", threshold)
+    if not by_distance and is_plain(boxes, scores, _DENSE):
+        return suppress_dense(boxes, scores, _groups(boxes, classes), threshold)
     here, score, unit = scored(boxes, scores)
-    groups = None if classes is None else _groups(boxes, classes)
+    groups = _groups(boxes, classes)
     if unit != 1:
         here = here * np.asarray(unit, here.dtype)
     if not len(here):
@@ -188,6 +190,8 @@ def _solid(boxes: Any) -> NDArray[np.bool_] | None:
 
 def _groups(boxes: Any, classes: Any) -> NDArray[np.intp] | None:
     """A number from 0 for each class that occurs, one a box; None where it is one alone."""
+    if classes is None:
+        return None
     namespace(boxes, classes)
     ids = to_numpy(classes)
     require_length("classes", ids, len(boxes))

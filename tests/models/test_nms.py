@@ -227,6 +227,39 @@ def test_fusing_a_detector_with_itself_changes_nothing() -> None:
     np.testing.assert_allclose(fused[1], scores, rtol=1e-5)
 
 
+@given(drawn=scored_boxes(), threshold=thresholds, tied=st.booleans())
+def test_plain_arrays_are_answered_as_those_that_are_looked_at_in_full(
+    drawn: Drawn, threshold: float, tied: bool
+) -> None:
+    boxes, scores, classes = (part.astype(np.float32) for part in drawn)
+    scores = np.ones_like(scores) if tied else scores
+    tensors = [torch.from_numpy(part) for part in (boxes, scores, classes)]
+    alone = nms(tensors[0], tensors[1], threshold).tolist()
+    apart = batched_nms(tensors[0], tensors[1], tensors[2], threshold).tolist()
+    laid_out_by_column = np.asfortranarray(boxes)
+    for ours in (boxes, laid_out_by_column):
+        assert nms(ours, scores, threshold).tolist() == alone
+        assert batched_nms(ours, scores, classes, threshold).tolist() == apart
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("column", range(4))
+def test_what_is_not_finite_is_refused_in_single_precision_too(value: float, column: int) -> None:
+    boxes, scores = BOX.astype(np.float32), SCORE.astype(np.float32)
+    boxes[1, column] = value
+    with pytest.raises(InvalidInput, match="boxes: finite numbers expected, row 1"):
+        nms(boxes, scores, 0.5)
+    scores[1] = value
+    with pytest.raises(InvalidInput, match="scores: finite numbers expected, row 1"):
+        nms(BOX.astype(np.float32), scores, 0.5)
+
+
+@pytest.mark.parametrize("score", [3e38, -3e38])
+def test_scores_of_any_size_are_ordered(score: float) -> None:
+    scores = np.asarray([0, score], np.float32)
+    assert nms(BOX.astype(np.float32), scores, 0.5).tolist() == [int(score > 0)]
+
+
 BOX = np.asarray([[0.0, 0, 1, 1], [0, 0, 1, 1]])
 SCORE = np.asarray([0.5, 0.4])
 
