@@ -18,6 +18,7 @@ from tests.service.clips import clip
 from tests.service.gate import WAIT
 from tests.service.pictures import encode, jpeg
 from tests.service.serving import serving
+from tests.service.test_detect_real import wait_ready
 from tests.service.test_http import assert_problem
 
 WRONG = (np.nan, np.inf, -np.inf)
@@ -65,7 +66,7 @@ def test_what_is_no_number_is_dropped_and_counted_and_never_sent() -> None:
 def real() -> Iterator[httpx.Client]:
     """A client of a server with a real network."""
     with (
-        serving(load_detector, models="yolo26n") as (address, _),
+        serving(load_detector, wait_ready, models="yolo26n") as (address, _),
         httpx.Client(base_url=address, timeout=6 * WAIT) as http,
     ):
         yield http

@@ -17,7 +17,7 @@ from tests.service.serving import serving
 pytestmark = pytest.mark.weights
 
 MODEL = "yolo26n"
-START = 120.0
+START = 300.0
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.service.gate import WAIT
 from tests.service.serving import serving
 
 PNG = {"Content-Type": "image/png"}
-START = 120.0
+START = 300.0
 
 
 @pytest.fixture(scope="module")
