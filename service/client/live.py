@@ -41,9 +41,10 @@ class Live:
     def __init__(self, options: Options, parameters: Mapping[str, Any]) -> None:
         self._heard = Heard()
         self._closing = ExitStack()
+        first = first_message(parameters)  # before there is a connection that it could leave open
         self._socket = self._connect(options)
         with self._heard.speaking():
-            self._socket.send(first_message(parameters))
+            self._socket.send(first)
 
     def _connect(self, options: Options) -> ClientConnection:
         pauses = Pauses(options.retries)

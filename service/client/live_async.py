@@ -37,6 +37,7 @@ class AsyncLive:
         self._unsent: Exception | None = None
 
     async def __aenter__(self) -> Self:
+        first = first_message(self._parameters)  # before a connection that it could leave open
         pauses = Pauses(self._options.retries)
         while True:
             try:
@@ -48,7 +49,7 @@ class AsyncLive:
                     raise
                 await asyncio.sleep(pauses.after(error))
         with self._heard.speaking():
-            await self._socket.send(first_message(self._parameters))
+            await self._socket.send(first)
         return self
 
     async def __aexit__(

@@ -105,6 +105,15 @@ def test_frames_are_sent_while_answers_come(client: Client) -> None:
         assert live.end.counts.lines["upright"].classes["red"].a_to_b == 1
 
 
+def test_a_first_message_that_cannot_be_written_opens_no_connection(
+    served: tuple[str, FastAPI], client: Client
+) -> None:
+    unknown: Any = {"fps": object()}
+    with pytest.raises(TypeError), client.live(**unknown):
+        pass
+    assert served[1].state.sessions.count == 0
+
+
 @in_time
 def test_leaving_the_loop_frees_the_place(served: tuple[str, FastAPI], client: Client) -> None:
     sessions = served[1].state.sessions
