@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -61,6 +62,37 @@ def test_the_compose_file_needs_no_variable_and_each_is_in_the_example() -> None
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_manifests_keep_to_the_schemas_of_kubernetes(path: Path) -> None:
     check(BIN / "kubernetes-validate", "--strict", path)
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_every_container_has_the_keys_of_the_secret_that_the_manifest_tells_to_make(
+    path: Path,
+) -> None:
+    text = path.read_text()
+    told = {
+        f"TRACKLINE_{key.upper().replace('-', '_')}": {"name": "trackline", "key": key}
+        for key in re.findall(r"--from-literal=([\w-]+)=", text)
+    }
+    assert set(told) == {"TRACKLINE_API_KEYS", "TRACKLINE_ADMIN_KEY"}
+    found = list(containers(list(yaml.safe_load_all(text))))
+    assert found
+    for container in found:
+        taken = {
+            variable["name"]: variable["valueFrom"]["secretKeyRef"]
+            for variable in container["env"]
+            if "valueFrom" in variable
+        }
+        assert taken == told
+
+
+def containers(node: Any) -> Iterator[dict[str, Any]]:
+    """The containers of all pods somewhere in a manifest."""
+    inside = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, value in inside:
+        if key == "containers":
+            yield from value
+        elif isinstance(value, dict | list):
+            yield from containers(value)
 
 
 def ray_service() -> dict[str, Any]:
