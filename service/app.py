@@ -198,7 +198,10 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
     found = [
-        {"name": ".".join(map(str, one["loc"][1:])), "message": one["msg"]}
+        {
+            "name": ".".join(map(str, one["loc"][1:])),
+            "message": one["msg"].removeprefix("Value error, "),
+        }
         for one in error.errors()
     ]
     detail = "; ".join(f"{one['name']}: {one['message']}" for one in found)

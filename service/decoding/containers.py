@@ -14,7 +14,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.errors import UnsupportedMedia
+from service.errors import UnreadableMedia, UnsupportedMedia
 
 HEAD_BYTES = 1024
 """No container here needs more than this to be recognised."""
@@ -41,6 +41,15 @@ _LISTS = (
     (b"<MPD", "a DASH manifest"),
     (b"v=0", "a session description (SDP)"),
 )
+_NOT_TAKEN = (
+    (b"FLV\x01", "Flash video"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media (ASF)"),
+    (b"OggS", "Ogg"),
+    (b"\x00\x00\x01\xba", "an MPEG program stream"),
+    (b"RIFF", "RIFF, and not AVI"),
+    (b"\x89PNG", "a PNG"),
+    (b"BM", "a BMP"),
+)
 
 
 def recognise(head: bytes) -> Container:
@@ -54,7 +63,9 @@ def recognise(head: bytes) -> Container:
     Raises
     ------
     UnsupportedMedia
-        A playlist or anything else that is no video of a kind that is taken.
+        A playlist, or a kind of file that is not taken.
+    UnreadableMedia
+        Bytes that start no kind of file that is known here.
     """
     if head[4:8] in _MP4_FIRST_BOXES:
         return Container.MP4
@@ -75,7 +86,10 @@ def recognise(head: bytes) -> Container:
                 f"expected a video file ({TAKEN}), got {what}, which names other files; "
                 "send the video itself"
             )
-    raise UnsupportedMedia(f"expected a video file ({TAKEN}); these bytes start none of them")
+    for magic, name in _NOT_TAKEN:
+        if head.startswith(magic):
+            raise UnsupportedMedia(f"expected a video file ({TAKEN}), got {name}")
+    raise UnreadableMedia(f"expected a video file ({TAKEN}); these bytes start none of them")
 
 
 def _is_transport_stream(head: bytes) -> bool:

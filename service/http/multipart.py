@@ -8,6 +8,7 @@ from email.message import Message
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser
 
+from models.errors import InvalidInput
 from service.errors import UnreadableMedia
 
 MOST_OTHER_BYTES = 65536
@@ -40,14 +41,16 @@ async def part(
     Raises
     ------
     UnreadableMedia
-        The body is not multipart, ends too early, or has no such part.
+        The body is not multipart, or ends too early.
+    InvalidInput
+        It has no such part.
     """
     reader = _Reader(boundary, name)
     async for chunk in chunks:
         for piece in reader.feed(chunk):
             yield piece
     if not reader.found:
-        raise UnreadableMedia(f"the form has no part called {name!r}")
+        raise InvalidInput(f"the form needs a file part called {name!r}, it has none")
     if not reader.complete:
         raise UnreadableMedia(f"the form ends in the middle of its part {name!r}")
 
@@ -90,7 +93,7 @@ class _Reader:
     def _part_begins(self) -> None:
         self._parts += 1
         if self._parts > MOST_PARTS:
-            raise UnreadableMedia(f"the form may have {MOST_PARTS} parts")
+            raise UnreadableMedia(f"the form may have at most {MOST_PARTS} parts")
         self._disposition = ""
 
     def _on_field(self, data: bytes, start: int, end: int) -> None:
@@ -118,7 +121,7 @@ class _Reader:
         self._other_bytes += end - start
         if self._other_bytes > MOST_OTHER_BYTES:
             raise UnreadableMedia(
-                f"the form may have {MOST_OTHER_BYTES} bytes beside its part {self._name!r}"
+                f"the form may have at most {MOST_OTHER_BYTES} bytes beside its part {self._name!r}"
             )
 
     def _part_ends(self) -> None:

@@ -11,7 +11,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from service.http.auth import require_key
-from service.http.multipart import boundary_of
 from service.http.openapi import BINARY, stream
 from service.http.refusals import VIDEO, refusals
 from service.http.stages import Stages
@@ -21,6 +20,7 @@ from service.tracks.lines import Names
 from service.tracks.query import NO_EMBEDDER, TrackQuery
 from service.tracks.session import Session
 from service.tracks.stream import Engine, Plan, TrackStream
+from service.tracks.upload import form_boundary
 
 router = APIRouter(tags=["tracks"], dependencies=[Depends(require_key)])
 
@@ -76,7 +76,7 @@ async def track(request: Request, query: Annotated[TrackQuery, Query()]) -> Trac
         counting=query.counting,
         job=partial(query.job, settings),
         session=lambda video: Session(name, video, batcher, tracker, embedder, options, stages),
-        boundary=boundary_of(request.headers.get("content-type", "")),
+        boundary=form_boundary(request.headers.get("content-type", "")),
     )
     engine = Engine(settings, state.decoders, state.sessions)
     return TrackStream(engine, plan, request.headers.get("accept", ""))

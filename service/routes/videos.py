@@ -12,7 +12,6 @@ from starlette.responses import Response, StreamingResponse
 
 from service.errors import Conflict, NotFound
 from service.http.auth import require_key
-from service.http.multipart import boundary_of
 from service.http.openapi import BINARY, answer, shown, stream
 from service.http.refusals import VIDEO, refusals
 from service.http.responses import Json
@@ -26,6 +25,7 @@ from service.routes.track import VIDEO_BODY
 from service.schemas import Job, JobList, QueuedJob, Status, TrackDocument
 from service.tracks import lines
 from service.tracks.query import NO_EMBEDDER, TrackQuery
+from service.tracks.upload import form_boundary
 
 router = APIRouter(prefix="/v1/videos", tags=["jobs"], dependencies=[Depends(require_key)])
 
@@ -121,7 +121,7 @@ async def create(request: Request, query: Annotated[TrackQuery, Query()]) -> Res
                 "embedder": NO_EMBEDDER if embedder is None else embedder.name,
             }
         )
-        boundary = boundary_of(request.headers.get("content-type", ""))
+        boundary = form_boundary(request.headers.get("content-type", ""))
         record = await take_in(jobs, request.receive, boundary, named, request.state.caller)
     links = _links(record.id)
     body = {"id": record.id, "status": record.status, "links": links}

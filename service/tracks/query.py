@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from models.embedder import suits
 from models.types import class_ids
@@ -155,6 +155,14 @@ class TrackQuery(FollowQuery):
     stride: int = Field(default=1, ge=1, description="Follow every n-th frame only.")
     start: int = Field(default=0, ge=0, description="First frame, from 0.")
     end: int | None = Field(default=None, ge=1, description="The frame after the last one.")
+
+    @field_validator("end")
+    @classmethod
+    def _check_end(cls, end: int | None, info: ValidationInfo) -> int | None:
+        start = info.data.get("start", 0)
+        if end is not None and end <= start:
+            raise ValueError(f"more than start ({start}) was expected, got {end}")
+        return end
 
     def job(self, settings: Settings, demuxer: str) -> Job:
         """The decoder's task, within the server's limits."""

@@ -12,12 +12,44 @@ from starlette.types import Receive
 
 from service.decoding.containers import HEAD_BYTES, Outline, recognise
 from service.decoding.errors import TruncatedVideo
-from service.errors import UnreadableMedia
-from service.http.multipart import part
+from service.errors import UnreadableMedia, UnsupportedMedia
+from service.http.multipart import boundary_of, part
 from service.tracks.backlog import PIECE, unnamed_file, write_all
+
+RAW_TYPES = frozenset(
+    {
+        "",  # none given: the first bytes decide, as they do in the end for all
+        "application/mp4",
+        "application/octet-stream",
+        "application/x-matroska",
+        "application/x-www-form-urlencoded",  # what curl says of --data-binary
+        "image/gif",
+    }
+)
+"""Types of a body that is the video itself, beside all of ``video/``."""
 
 MOST_BEFORE_INDEX = 1 << 20
 """Bytes of an MP4 that are looked through for its index before it is put on disk."""
+
+
+def form_boundary(content_type: str) -> bytes | None:
+    """The boundary of a form that has the video as a part; None where the body is the video.
+
+    Raises
+    ------
+    UnsupportedMedia
+        No video is of this type.
+    UnreadableMedia
+        A form that names no boundary.
+    """
+    declared = content_type.partition(";")[0].strip().lower()
+    boundary = boundary_of(content_type)
+    if boundary is None and declared not in RAW_TYPES and not declared.startswith("video/"):
+        raise UnsupportedMedia(
+            "Content-Type: video/mp4 or another of video, application/octet-stream or "
+            f"multipart/form-data was expected, got {declared!r}"
+        )
+    return boundary
 
 
 class ClientGone(Exception):

@@ -2,6 +2,9 @@
 
 const STORED = "trackline.key"; // for this tab alone, until it is closed
 
+// Of files: browsers guess their type by the name, the server knows it by the first bytes.
+export const BYTES = "application/octet-stream";
+
 export class Problem extends Error {
   constructor(message, status = null) {
     super(message);
@@ -58,7 +61,7 @@ export async function get(path) {
 }
 
 export function post(path, file, signal) {
-  const headers = { "Content-Type": file.type || "application/octet-stream" };
+  const headers = { "Content-Type": BYTES };
   return request(path, { method: "POST", body: file, headers, signal });
 }
 

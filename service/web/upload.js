@@ -1,6 +1,6 @@
 // A file sent with the progress of its sending, which fetch does not tell.
 
-import { key, Problem } from "./api.js";
+import { BYTES, key, Problem } from "./api.js";
 
 function answerOf(request) {
   try {
@@ -15,7 +15,7 @@ export function upload(path, file, progressed, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
-    request.setRequestHeader("Content-Type", file.type || "application/octet-stream");
+    request.setRequestHeader("Content-Type", BYTES);
     if (key()) request.setRequestHeader("X-API-Key", key());
     request.upload.addEventListener("progress", ({ loaded, total }) => progressed(loaded / total));
     request.addEventListener("load", () => {

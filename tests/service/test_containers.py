@@ -17,7 +17,7 @@ from service.decoding.containers import (
     read_ebml,
     recognise,
 )
-from service.errors import UnsupportedMedia
+from service.errors import UnreadableMedia, UnsupportedMedia
 from tests.service.clips import INDEX_LAST, clip, pieces
 
 EXPECTED = {
@@ -46,20 +46,34 @@ def test_real_files_are_recognised(kind: str) -> None:
         (b"v=0\no=- 0 0 IN IP4 127.0.0.1", "session description"),
         (b"<?xml version='1.0'?><MPD/>", "XML manifest"),
         (b"<MPD></MPD>", "DASH manifest"),
-        (b"just some text, not a video", "start none of them"),
-        (b"\x89PNG\r\n\x1a\n", "start none of them"),
-        (b"RIFF\x10\0\0\0WAVEfmt ", "start none of them"),
-        (b"G" * 100, "start none of them"),  # sync bytes, and not a packet apart
+        (b"\x89PNG\r\n\x1a\n", "a PNG"),
+        (b"RIFF\x10\0\0\0WAVEfmt ", "RIFF, and not AVI"),
+        (b"FLV\x01\x05", "Flash video"),
+        (b"OggS\0", "Ogg"),
     ],
 )
-def test_lists_of_other_files_and_other_bytes_are_refused(head: bytes, named: str) -> None:
+def test_lists_of_other_files_and_other_kinds_of_files_are_not_taken(
+    head: bytes, named: str
+) -> None:
     with pytest.raises(UnsupportedMedia, match=named):
+        recognise(head)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"just some text, not a video",
+        b"G" * 100,  # sync bytes, and not a packet apart
+    ],
+)
+def test_other_bytes_cannot_be_read(head: bytes) -> None:
+    with pytest.raises(UnreadableMedia, match="start none of them"):
         recognise(head)
 
 
 @given(st.binary(max_size=HEAD_BYTES))
 def test_any_bytes_are_recognised_or_refused(head: bytes) -> None:
-    with contextlib.suppress(UnsupportedMedia):
+    with contextlib.suppress(UnsupportedMedia, UnreadableMedia):
         assert recognise(head) in Container
 
 

@@ -54,7 +54,7 @@ def test_a_form_is_taken_and_jobs_are_listed_newest_first(client: httpx.Client) 
 @pytest.mark.parametrize(
     ("target", "content", "code"),
     [
-        (VIDEOS, b"no video at all", 415),
+        (VIDEOS, b"no video at all", 400),
         (VIDEOS, b"", 400),
         (VIDEOS + "&model=nothing", clip("mp4", 2), 404),
         (VIDEOS + "&classes=unicorn", clip("mp4", 2), 422),

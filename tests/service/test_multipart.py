@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.errors import InvalidInput
 from service.errors import UnreadableMedia
 from service.http.multipart import MOST_OTHER_BYTES, boundary_of, part
 from tests.service.clips import pieces
@@ -47,7 +48,6 @@ def test_the_part_is_what_was_sent(content: bytes, size: int) -> None:
 @pytest.mark.parametrize(
     ("body", "named"),
     [
-        (form(("image", b"x")), "no part called 'video'"),
         (form(("video", b"half"), closed=False), "ends in the middle"),
         (b"no form at all", "not a valid multipart form"),
         (form(("other", bytes(MOST_OTHER_BYTES + 1)), ("video", b"x")), "beside its part"),
@@ -57,6 +57,11 @@ def test_the_part_is_what_was_sent(content: bytes, size: int) -> None:
 def test_other_forms_are_refused_with_the_reason(body: bytes, named: str) -> None:
     with pytest.raises(UnreadableMedia, match=named):
         read(pieces(body, 1000))
+
+
+def test_a_form_without_the_part_is_refused_as_a_parameter_is() -> None:
+    with pytest.raises(InvalidInput, match="needs a file part called 'video'"):
+        read(pieces(form(("image", b"x")), 1000))
 
 
 def test_only_multipart_bodies_have_a_boundary() -> None:

@@ -177,7 +177,7 @@ def test_a_video_that_is_cut_is_followed_as_far_as_it_goes(client: httpx.Client,
 @pytest.mark.parametrize(
     ("body", "status", "named"),
     [
-        (b"just some text", 415, "expected a video file"),
+        (b"just some text", 400, "expected a video file"),
         (b"#EXTM3U\nfile:///etc/passwd\n", 415, "HLS playlist"),
         (b"", 400, "empty"),
         (clip("mp4", 5)[:300], 400, "bytes more than have come"),
@@ -195,6 +195,25 @@ def test_what_is_no_video_is_refused_with_the_reason(
     assert lines_of(client.post(TRACK, content=clip("mp4", 2)))[-1]["type"] == "end"
 
 
+@pytest.mark.parametrize("target", ["/v1/track", "/v1/videos"])
+@pytest.mark.parametrize("declared", ["text/plain", "application/json", "image/jpeg", "audio/mp4"])
+def test_what_is_declared_as_something_else_than_a_video_is_refused(
+    client: httpx.Client, target: str, declared: str
+) -> None:
+    answer = client.post(target, content=clip("mp4", 2), headers={"Content-Type": declared})
+    assert answer.status_code == 415
+    assert f"got '{declared}'" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "declared", ["video/mp4", "Video/QuickTime; codecs=avc1", "application/octet-stream"]
+)
+def test_what_is_declared_as_a_video_is_followed(client: httpx.Client, declared: str) -> None:
+    headers = {"Content-Type": declared}
+    answer = client.post(TRACK, content=clip("mp4", 2), headers=headers)
+    assert lines_of(answer)[-1]["type"] == "end"
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [
@@ -202,6 +221,7 @@ def test_what_is_no_video_is_refused_with_the_reason(
         ("embedder=nobody", 422),
         ("classes=purple", 422),
         ("stride=0", 422),
+        ("start=5&end=5", 422),
         ("conf=2", 422),
         ("tracker=sort&reenter=true", 422),
         ("model=nobody", 404),
