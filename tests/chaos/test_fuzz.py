@@ -39,7 +39,7 @@ def test_damaged_files_are_refused_or_followed_and_leave_nothing(tmp_path: Path)
         assert [answer for answer in answers if answer.wrong] == []
         assert len(answers) == FILES
         said = Counter(answer.said[:3] for answer in answers)
-        assert said.keys() == {"200", "400", "413", "415"} or said.keys() == {"200", "400", "415"}
+        assert said.keys() <= {"200", "400", "413", "415"}
         assert min(said["200"], said["400"]) > FILES / 10, "the changes are too weak or too strong"
         wait_until(lambda: is_idle(app))
         assert list(spool.iterdir()) == []

@@ -114,7 +114,7 @@ def container(data: bytes) -> None:
 def form(data: bytes) -> None:
     """The type of a form up to the first line break, and its body, in pieces."""
     kind, _, body = data.partition(b"\n")
-    with suppress(ServiceError):
+    with suppress(ServiceError, InvalidInput):
         boundary = boundary_of(kind.decode("latin-1"))
         if boundary is not None:
             asyncio.run(_part_of(body, boundary))
