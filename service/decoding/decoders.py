@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -43,6 +44,7 @@ class Decoders:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._requests: socket.socket | None = None
+        self._children: set[int] = set()  # of the fork server that runs now
 
     def start(self) -> None:
         """Start the fork server, where it does not run yet."""
@@ -59,12 +61,12 @@ class Decoders:
         """
         with self._lock:
             try:
-                return int(self._ask(asdict(job), descriptors)["pid"])
+                return self._fork(job, descriptors)
             except OSError:
                 # The fork server died since it was last asked; a new one does as well.
                 self._stop()
             try:
-                return int(self._ask(asdict(job), descriptors)["pid"])
+                return self._fork(job, descriptors)
             except OSError as error:
                 self._stop()
                 raise DecodersUnavailable("the process that forks decoders dies") from error
@@ -72,18 +74,26 @@ class Decoders:
     def release(self, pid: int) -> int:
         """Kill a decoder if it still runs; answers its exit status, negative for a signal."""
         with self._lock:
-            if self._requests is None:
-                # Decoders die with the fork server that they come from.
-                return -9
+            if pid not in self._children:
+                # It died with the fork server that it came from; another one does not know it.
+                return -signal.SIGKILL
+            self._children.remove(pid)
             try:
                 return int(self._ask({"release": pid}, ())["status"])
-            except (OSError, KeyError):
-                return -9
+            except OSError:
+                # What it may still answer would be taken for the answer to the next request.
+                self._stop()
+                return -signal.SIGKILL
 
     def close(self) -> None:
         """Stop the fork server and with it every decoder."""
         with self._lock:
             self._stop()
+
+    def _fork(self, job: Job, descriptors: Sequence[int]) -> int:
+        pid = int(self._ask(asdict(job), descriptors)["pid"])
+        self._children.add(pid)
+        return pid
 
     def _ask(self, request: dict[str, Any], descriptors: Sequence[int]) -> dict[str, Any]:
         requests = self._running()
@@ -106,7 +116,7 @@ class Decoders:
                         sys.executable,
                         "-P",
                         "-m",
-                        "service.decoding.forkserver",
+                        _SERVER,
                         str(theirs.fileno()),
                     ],
                     env=environment | _OWN,
@@ -120,6 +130,7 @@ class Decoders:
         return self._requests
 
     def _stop(self) -> None:
+        self._children.clear()
         if self._requests is not None:
             self._requests.close()
             self._requests = None

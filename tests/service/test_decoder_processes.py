@@ -104,6 +104,41 @@ def test_a_closed_video_leaves_nothing_behind(decoders: Decoders) -> None:
     assert descriptors() == before
 
 
+def test_a_decoder_that_died_with_its_fork_server_takes_no_other_with_it() -> None:
+    job = Job(demuxer="mov", ring_bytes=RING)
+    with Decoders() as own, closing(Video(own, job)) as first:
+        assert first.feed is not None
+        assert own._process is not None
+        with first.feed:
+            own._process.kill()
+            own._process.wait(WAIT)
+            with closing(Video(own, job)) as second:
+                first.close()
+                assert second.feed is not None
+                with second.feed:
+                    second.feed.sendall(clip("mp4", 5))
+                assert collect(second).numbers == list(range(5))
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = Job(demuxer="mov", ring_bytes=RING)
+    with Decoders() as own, closing(Video(own, job)) as first:
+        assert first.feed is not None
+        assert own._process is not None
+        assert own._requests is not None
+        first.feed.close()
+        server = own._process
+        own._requests.settimeout(0.1)
+        monkeypatch.setattr("service.decoding.decoders.START_TIMEOUT_S", 0.1)
+        server.send_signal(signal.SIGSTOP)
+        first.close()
+        server.send_signal(signal.SIGCONT)
+        monkeypatch.undo()
+        assert decode(own, clip("mp4", 5)).numbers == list(range(5))
+
+
 def test_decoders_end_with_their_fork_server() -> None:
     with Decoders() as own:
         video = Video(own, Job(demuxer="mov", ring_bytes=RING))
