@@ -8,7 +8,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tracker.blocks import pairs_in
-from tracker.types import Float, Integer
+from tracker.number import number
+from tracker.types import Float, Integer, Mask
+
+ONCE = number(1)
+"""How often a row and a column of a pair without rivals occur."""
 
 SPLIT_FROM = 48
 """Contested rows from which finding independent groups costs less than solving all at once."""
@@ -50,20 +54,28 @@ def assign_pairs(
     limit : float
         Highest cost of a pair.
     """
-    allowed = cost <= limit
-    if np.count_nonzero(allowed) < len(allowed):
+    allowed = (cost <= limit).nonzero()[0]
+    if len(allowed) < len(cost):
         rows, columns, cost = rows[allowed], columns[allowed], cost[allowed]
     if len(rows) < 2:
         return rows, columns
-    alone = np.bincount(rows).take(rows) == 1
-    alone &= np.bincount(columns).take(columns) == 1
-    if np.count_nonzero(alone) == len(alone):
+    alone = unrivalled(rows, columns)
+    rivals = ~alone
+    if not len(rivals.nonzero()[0]):
         return rows, columns
-    r, c = _contested(rows[~alone], columns[~alone], cost[~alone], limit)
+    r, c = _contested(rows[rivals], columns[rivals], cost[rivals], limit)
     rows = np.concatenate([rows[alone], r])
     columns = np.concatenate([columns[alone], c])
     order = rows.argsort()
     return rows[order], columns[order]
+
+
+def unrivalled(rows: Integer, columns: Integer) -> Mask:
+    """Which of some pairs, int64 [P] both, have a row and a column that no other has."""
+    often = np.bincount(rows)[rows]
+    often *= np.bincount(columns)[columns]
+    alone: Mask = often == ONCE
+    return alone
 
 
 def _contested(

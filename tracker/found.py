@@ -6,15 +6,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracker.matching import NOBODY, Pairs, Scene
+from tracker.matching import FREE, NOBODY, Pairs, Scene
+from tracker.number import ONE, ZERO, number
 from tracker.settings import Settings
+from tracker.table import CONFIDENCE, EVIDENCE, HITS, MISSED, SCORE
 from tracker.types import Float, Mask
 
-SURE = 0.6
+SURE = number(0.6)
 """Confidence below which a detection's place is measured with more noise."""
 
 SCORE_MEMORY = 0.9
 """Share of a track's mean confidence that one more score leaves: some ten detections."""
+
+NEW_SCORE = number(1.0 - SCORE_MEMORY)
+"""Share of it that is the one more score's."""
 
 KEEP = (0.0, 0.0, SCORE_MEMORY, 1.0, 1.0)
 """Share of the rows ``table.RECORD`` of its track that a detection leaves."""
@@ -22,9 +27,12 @@ KEEP = (0.0, 0.0, SCORE_MEMORY, 1.0, 1.0)
 DOUBT, HIDDEN, CLASS, RECORD, KEPT = 4, 5, 6, slice(7, 12), slice(12, 17)
 """Rows of the table that is looked up below; the four before them are the measurement's."""
 
+ADDED = RECORD.start - MISSED
+"""From a row of the tracks to the row of what a detection adds to it."""
+
 DETECTED = np.zeros((17, 1))
 """A column of it, as far as it is the same for every detection: each counts one hit."""
-DETECTED[10], DETECTED[KEPT, 0] = 1.0, KEEP
+DETECTED[HITS + ADDED], DETECTED[KEPT, 0] = 1.0, KEEP
 
 UNDETECTED = np.zeros(17)
 """The column of nobody's."""
@@ -68,18 +76,18 @@ def detected(scene: Scene, pairs: Pairs, settings: Settings) -> Found:
     table[:, NOBODY] = UNDETECTED
     filled = table[:, :NOBODY]
     filled[:4] = scene.measured
-    doubt = np.maximum(SURE - scores, 0.0, out=filled[DOUBT])
+    doubt = np.maximum(SURE - scores, ZERO, out=filled[DOUBT])
     doubt += scene.covered
     doubt *= settings.unsure_noise
-    doubt += 1.0
+    doubt += ONE
     filled[HIDDEN] = scene.covered
     filled[CLASS] = scene.observation.classes
-    filled[8] = scores
-    np.multiply(scores, 1.0 - SCORE_MEMORY, out=filled[9])
-    np.subtract(scores, settings.doubt, out=filled[11])
+    filled[SCORE + ADDED] = scores
+    np.multiply(scores, NEW_SCORE, out=filled[CONFIDENCE + ADDED])
+    np.subtract(scores, settings.doubt, out=filled[EVIDENCE + ADDED])
     found = table.take(pairs.partner, 1)
     return Found(
-        pairs.partner != NOBODY,
+        pairs.partner != FREE,
         found[:4],
         found[DOUBT],
         found[HIDDEN],

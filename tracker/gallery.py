@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracker.number import ONE, number
 from tracker.types import Embeddings, Float, Integer, Mask
 
 DENSE_FROM = 0.1
 """Share of all pairs from which one matrix product costs less than the pairs one by one."""
 
-SHORTEST = np.finfo(np.float32).tiny
+SHORTEST = number(np.finfo(np.float32).tiny)
 """Length that stands for none in a division: a row of zeros stays one."""
 
 
@@ -31,7 +32,7 @@ def cosine_distances(a: Embeddings, b: Embeddings, rows: Integer, columns: Integ
         likeness = (a @ b.T)[rows, columns]
     else:
         likeness = np.vecdot(a.take(rows, 0), b.take(columns, 0))
-    distance: Float = np.subtract(1.0, likeness, dtype=np.float64)
+    distance: Float = ONE - likeness
     return distance
 
 

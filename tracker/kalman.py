@@ -21,6 +21,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from tracker.blocks import row_blocks
+from tracker.number import HALF, ONE, ZERO, number
 from tracker.types import Float
 
 Form: TypeAlias = Literal["xyah", "xywh"]
@@ -29,7 +30,7 @@ Form: TypeAlias = Literal["xyah", "xywh"]
 VALUE, VELOCITY, VARIANCE, CROSS, DRIFT = range(5)
 """Places in a state."""
 
-SMALLEST_HEIGHT = 1.0
+SMALLEST_HEIGHT = number(1.0)
 """Pixels; keeps the noise of a box without area above zero."""
 
 
@@ -94,7 +95,7 @@ class BoxFilter:
         measured = np.empty(corners.shape)
         start, size = corners[:2], measured[2:]
         np.subtract(corners[2:], start, out=size)
-        centre = np.multiply(size, 0.5, out=measured[:2])
+        centre = np.multiply(size, HALF, out=measured[:2])
         centre += start
         if self.form == "xyah":
             width = size[0]
@@ -103,11 +104,11 @@ class BoxFilter:
 
     def boxes(self, measured: Float) -> Float:
         """Invert :meth:`measure`: x1, y1, x2, y2, float64 [4, N]; sizes below zero become zero."""
-        centre, half = measured[:2], np.maximum(measured[2:], 0.0)
+        centre, half = measured[:2], np.maximum(measured[2:], ZERO)
         if self.form == "xyah":
             width = half[0]
             width *= half[1]
-        half *= 0.5
+        half *= HALF
         corners = np.empty(measured.shape)
         np.subtract(centre, half, out=corners[:2])
         np.add(centre, half, out=corners[2:])
@@ -122,13 +123,13 @@ class BoxFilter:
 
     def predict(self, state: Float, dt: float = 1.0) -> Float:
         """States of all tracks ``dt`` frames later; the process noise grows with ``dt``."""
-        ahead: Float = _transition(dt).dot(state.reshape(5, -1)).reshape(state.shape)
+        ahead: Float = _transition(dt).dot(state.reshape(5, -1))
         noise = self._noise(state[VALUE], self._process)
         if dt != 1.0:
             noise *= dt
         spread = ahead[VARIANCE::2]
-        spread += noise.reshape(2, 4, -1)
-        return ahead
+        spread += noise.reshape(2, -1)
+        return ahead.reshape(state.shape)
 
     def noise(self, expected: Float, confidence: Float | None = None) -> Float:
         """Variance of a measurement of each track, where [4, N] is expected; float64 [4, N].
@@ -158,7 +159,7 @@ class BoxFilter:
         corrected = state.copy()
         motion, spread, drift = corrected[:VARIANCE], corrected[VARIANCE:DRIFT], corrected[DRIFT]
         motion += gain * (measured - state[VALUE])
-        spread *= 1.0 - gain[0]
+        spread *= ONE - gain[0]
         drift -= gain[1] * state[CROSS]
         return corrected
 

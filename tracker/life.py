@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracker.number import ZERO
 from tracker.overlap import hidden
 from tracker.settings import Settings
 from tracker.table import EVIDENCE, HITS, ID, MISSED, Table
@@ -12,7 +13,7 @@ from tracker.types import Float, Integer, Mask
 
 def confirmed_now(tracks: Table, settings: Settings) -> Mask:
     """Tentative tracks that have earned an ID in this frame."""
-    enough: Mask = (tracks[ID] == 0.0) & (tracks[EVIDENCE] >= settings.evidence)
+    enough: Mask = (tracks[ID] == ZERO) & (tracks[EVIDENCE] >= settings.evidence)
     return enough
 
 
@@ -29,11 +30,10 @@ def outside(boxes: Float, size: tuple[float, float]) -> Mask:
         Width and height of the image.
     """
     width, height = size
-    middle = boxes[1] + boxes[3]
-    middle *= 0.5
-    beyond: Mask = np.minimum(boxes[0], middle) < 0.0
+    middle = boxes[1] + boxes[3]  # twice as far down
+    beyond: Mask = np.minimum(boxes[0], middle) < ZERO
     beyond |= boxes[2] > width
-    beyond |= middle > height
+    beyond |= middle > 2.0 * height
     return beyond
 
 
@@ -71,13 +71,16 @@ def fate(
     inside = ~outside(places, size)
     known = lost[HITS] >= settings.coast_hits
     known &= inside
-    late = (known & (missed > settings.coast.at(fps))).nonzero()[0]
-    if len(late):
+    alive: Mask = lost[ID] > ZERO
+    # Most are found again before any of their spans is over.
+    longest = missed.item(missed.argmax())
+    if longest > settings.coast.at(fps):
+        late = (known & (missed > settings.coast.at(fps))).nonzero()[0]
         seen = boxes[:, (tracks[ID] > 0.0) & (tracks[MISSED] == 0.0)]
         known[late] = hidden(places.T[late], seen.T) >= 0.5
         known &= missed <= max(settings.coast.at(fps), settings.coast_hidden.at(fps))
-    alive = missed <= settings.memory.at(fps)
-    alive &= lost[ID] > 0.0
-    if not settings.reenter:
+    if longest > settings.left.at(fps) and not settings.reenter:
         alive &= inside | (missed <= settings.left.at(fps))
+    if longest > settings.memory.at(fps):
+        alive &= missed <= settings.memory.at(fps)
     return known, alive

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tracker.gallery import blend, cosine_distances
+from tracker.number import number
 from tracker.observation import Appearance
 from tracker.types import Embeddings, Float, Integer, Mask
 
-PATIENCE = 5.0
+PATIENCE = number(5.0)
 """Frames without a lesson for which the next one makes up; longer, it could be someone else."""
 
 
@@ -32,7 +35,8 @@ class Looks:
     @property
     def width(self) -> int:
         """D, 0 before the first embedding."""
-        return int(self.means.shape[1])
+        width: int = self.means.shape[1]
+        return width
 
     def distances(self, appearance: Appearance, rows: Integer, columns: Integer) -> Float:
         """Cosine distance, float64 [P], of tracks ``rows`` to detections ``columns``.
@@ -48,8 +52,8 @@ class Looks:
         if not self.width:
             return np.zeros(len(rows))
         distance = cosine_distances(self.means, table, rows, columns)
-        if self.age[self.age.argmax()] == np.inf:
-            distance *= self.age.take(rows) < np.inf
+        if self.age.item(self.age.argmax()) == math.inf:
+            distance *= self.age[rows] < np.inf
         return distance
 
     def learn(self, rows: Integer, embeddings: Embeddings, keep: float) -> None:
@@ -60,7 +64,7 @@ class Looks:
         """
         if not len(rows):
             return
-        kept = keep ** np.minimum(self.age.take(rows), PATIENCE)
+        kept = keep ** np.minimum(self.age[rows], PATIENCE)
         self._widen(embeddings.shape[1])
         old = self.means.take(rows, 0)
         self.means[rows] = blend(old, embeddings, kept[:, None].astype(np.float32))

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tracker.assignment import assign_pairs
+from tracker.assignment import assign_pairs, unrivalled
 from tracker.blocks import pairs_in
 from tracker.gating import CHI_SQUARE_95, POSITION_AND_SIZE
 from tracker.kalman import VALUE, VARIANCE, gating_distance
 from tracker.looks import Looks
+from tracker.number import ZERO, number
 from tracker.observation import Appearance, Observation
 from tracker.overlap import Touching
 from tracker.settings import Settings
@@ -23,6 +24,9 @@ HIDDEN = 0.6
 
 NOBODY = -1
 """Partner of a track that has no detection."""
+
+FREE = number(NOBODY)
+"""The same, to compare partners with."""
 
 
 @dataclass(slots=True)
@@ -92,8 +96,8 @@ class Pairs:
 
     def still(self, near: Touching) -> Mask:
         """Which of the pairs could still be made."""
-        possible: Mask = self.partner.take(near.rows) == NOBODY
-        possible &= self.free.take(near.columns)
+        possible: Mask = self.partner[near.rows] == FREE
+        possible &= self.free[near.columns]
         return possible
 
 
@@ -125,19 +129,19 @@ def match(scene: Scene, settings: Settings) -> Pairs:
 def _obvious(scene: Scene, settings: Settings, sure: Mask, pairs: Pairs) -> None:
     near = scene.near
     rivals = near.share >= settings.rival
-    rivals &= sure.take(near.columns)
+    rivals &= sure[near.columns]
     strong = rivals.nonzero()[0]
     if not len(strong):
         return
-    rows, columns = near.rows.take(strong), near.columns.take(strong)
-    clear = near.share.take(strong) >= settings.obvious
-    clear &= np.bincount(rows).take(rows) == 1
-    clear &= np.bincount(columns).take(columns) == 1
-    clear &= (scene.tracks[MISSED] == 0.0).take(rows)
-    rows, columns = rows[clear], columns[clear]
+    rows, columns = near.rows[strong], near.columns[strong]
+    clear = near.share[strong] >= settings.obvious
+    clear &= unrivalled(rows, columns)
+    clear &= (scene.tracks[MISSED] == ZERO)[rows]
+    obvious = clear.nonzero()[0]
+    rows, columns = rows[obvious], columns[obvious]
     appearance = scene.observation.appearance
     if appearance is not None and len(rows):
-        alike = _look_alike(scene, appearance, rows, columns, settings)
+        alike = _look_alike(scene, appearance, rows, columns, settings).nonzero()[0]
         rows, columns = rows[alike], columns[alike]
     pairs.add(rows, columns)
 
@@ -162,7 +166,7 @@ def _look_alike(
 def _by_appearance(
     scene: Scene, appearance: Appearance, settings: Settings, sure: Mask, pairs: Pairs
 ) -> None:
-    rows = (pairs.partner == NOBODY).nonzero()[0]
+    rows = (pairs.partner == FREE).nonzero()[0]
     columns = (pairs.free & sure).nonzero()[0]
     if not len(rows) or not len(columns):
         return
@@ -171,7 +175,7 @@ def _by_appearance(
     r, c = pairs_in(distance <= settings.gate)
     if not len(r):
         return
-    r, c = rows.take(r), columns.take(c)
+    r, c = rows[r], columns[c]
     if settings.per_class:
         same = _same_class(scene, r, c)
         r, c = r[same], c[same]
@@ -196,10 +200,10 @@ def _by_overlap(scene: Scene, settings: Settings, pairs: Pairs) -> None:
     near = scene.near
     possible = pairs.still(near)
     possible &= near.share >= settings.overlap
-    if not np.count_nonzero(possible):
+    if not len(possible.nonzero()[0]):
         return
-    possible &= (scene.missed < settings.recent.at(scene.fps)).take(near.rows)
-    possible &= (scene.observation.scores >= settings.low).take(near.columns)
+    possible &= (scene.missed < settings.recent.at(scene.fps))[near.rows]
+    possible &= (scene.observation.scores >= settings.low)[near.columns]
     rows, columns, share = near.where(possible)
     appearance = scene.observation.appearance
     if appearance is not None and len(rows):
@@ -213,12 +217,11 @@ def _by_overlap(scene: Scene, settings: Settings, pairs: Pairs) -> None:
 
 def _innovation(scene: Scene, rows: Integer) -> tuple[Float, Float]:
     """Expected measurement of some tracks and its variance, float64 [4, K] each."""
-    variance = scene.state[VARIANCE].take(rows, 1)
-    variance += scene.noise.take(rows, 1)
-    return scene.state[VALUE].take(rows, 1), variance
+    variance = scene.state[VARIANCE] + scene.noise
+    return scene.state[VALUE].take(rows, 1), variance.take(rows, 1)
 
 
 def _same_class(scene: Scene, rows: Integer, columns: Integer) -> Mask:
     """Whether both sides of pairs are of the same class."""
-    same: Mask = scene.tracks[CLASS].take(rows) == scene.observation.classes.take(columns)
+    same: Mask = scene.tracks[CLASS][rows] == scene.observation.classes[columns]
     return same

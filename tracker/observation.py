@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.errors import InvalidInput
 from models.types import Image
+from tracker.number import number
 from tracker.types import Embeddings, EmbedRows, Float, Integer
 
-SMALLEST_SQUARE = np.finfo(np.float32).tiny
+SMALLEST_SQUARE = number(np.finfo(np.float32).tiny)
 """Squared length that stands for none in a division: a row of zeros stays one."""
 
 
@@ -152,7 +153,7 @@ def _corners(boxes: ArrayLike) -> Float:
         return np.zeros((4, 0))
     if given.ndim != 2 or given.shape[1] != 4:
         raise InvalidInput(f"boxes: expected shape [N, 4] (x1, y1, x2, y2), got {_shape(given)}")
-    corners = np.array(given.T, np.float64, order="C")
+    corners = given.T.astype(np.float64, order="C")
     # Nothing that is not finite leaves a finite sum of squares; rows are looked for only then.
     flat = corners.ravel()
     if not math.isfinite(flat.dot(flat)):
@@ -160,7 +161,7 @@ def _corners(boxes: ArrayLike) -> Float:
         if bad.any():
             _refuse_row(corners.T, bad, "boxes", "finite numbers")
     inverted = corners[2:] < corners[:2]
-    if np.count_nonzero(inverted):
+    if inverted.item(inverted.argmax()):
         _refuse_row(corners.T, inverted.any(axis=0), "boxes", "x1 <= x2 and y1 <= y2")
     return corners
 
@@ -170,7 +171,7 @@ def _scores(scores: ArrayLike, count: int) -> Float:
     if conf.shape != (count,):
         raise InvalidInput(f"scores: expected shape [{count}], one a box, got {_shape(conf)}")
     # Of a NaN, argmin and argmax give the place.
-    if count and not (conf[conf.argmin()] >= 0.0 and conf[conf.argmax()] <= 1.0):
+    if count and not (conf.item(conf.argmin()) >= 0.0 and conf.item(conf.argmax()) <= 1.0):
         _refuse_row(conf, ~((conf >= 0) & (conf <= 1)), "scores", "a number from 0 to 1")
     return conf
 

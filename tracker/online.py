@@ -12,9 +12,10 @@ from tracker.found import Found, detected
 from tracker.kalman import VALUE, VELOCITY
 from tracker.looks import Looks
 from tracker.matching import Pairs, Scene, match
+from tracker.number import ONE, ZERO, number
 from tracker.observation import Observation
 from tracker.overlap import ratios, surroundings
-from tracker.settings import Settings
+from tracker.settings import Settings, ready
 from tracker.table import (
     CLASS,
     CONFIDENCE,
@@ -30,7 +31,7 @@ from tracker.table import (
 )
 from tracker.types import Embeddings, Float, Integer, Tracks
 
-LEARNT = 0.5
+LEARNT = number(0.5)
 """Confidence from which a detection's embedding is learnt."""
 
 SETTLED = 5
@@ -42,7 +43,7 @@ LEAST_CUT = 0.5
 UNCUT = 0.9
 """A box less high than this share of the expected one, behind another box, is cut off."""
 
-OPEN = 0.1
+OPEN = number(0.1)
 """Share of a detection that a nearer one may cover where it still stands in the open."""
 
 
@@ -57,6 +58,9 @@ class Online(OnlineTracker):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.settings = settings
+        # What arrays meet on every frame.
+        self._limits = ready(settings)
+        self._least_birth = number(min(settings.birth, settings.birth_open))
         x, y, height = settings.posterior
         # How much of the box that is shown is the detection's: centre, aspect ratio, height.
         self._trust = 1.0 - np.array([[x], [y], [1.0], [height]])
@@ -72,9 +76,9 @@ class Online(OnlineTracker):
 
     def _step(self, observation: Observation, dt: float) -> Tracks:
         scene = self._scene(observation, dt)
-        pairs = match(scene, self.settings)
+        pairs = match(scene, self._limits)
         founders = self._founders(scene, pairs)
-        found = detected(scene, pairs, self.settings)
+        found = detected(scene, pairs, self._limits)
         students, lesson = self._lesson(observation, found, pairs, founders)
         # From here on nothing can fail: an embedder that raises leaves the state as it was.
         self._see(observation)
@@ -86,7 +90,7 @@ class Online(OnlineTracker):
             self._begin(started, observation, founders)
             shown = np.concatenate((shown, started), axis=1)
             partner = np.concatenate((partner, founders))
-        self._looks.learn(students, lesson, self.settings.ema)
+        self._looks.learn(students, lesson, self._limits.ema)
         self._confirm()
         return self._answer(shown, partner)
 
@@ -131,18 +135,19 @@ class Online(OnlineTracker):
 
     def _founders(self, scene: Scene, pairs: Pairs) -> Integer:
         """Rows of the detections that start a track: confident, left over, no second box."""
-        settings, scores = self.settings, scene.observation.scores
+        limits, scores = self._limits, scene.observation.scores
         free = pairs.free
-        starts = scores >= min(settings.birth, settings.birth_open)
+        starts = scores >= self._least_birth
         starts &= free
-        if np.count_nonzero(starts):
-            least = np.where(scene.covered <= OPEN, settings.birth_open, settings.birth)
+        # np.any and np.count_nonzero would go through Python first.
+        if len(starts.nonzero()[0]):
+            least = np.where(scene.covered <= OPEN, limits.birth_open, limits.birth)
             starts &= scores >= least
-            doubles = starts.take(scene.among.rows)
-            doubles &= ~free.take(scene.among.columns)
-            if np.count_nonzero(doubles):
+            doubles = starts[scene.among.rows]
+            doubles &= ~free[scene.among.columns]
+            if len(doubles.nonzero()[0]):
                 double = ratios(scene.among.where(doubles), scene.observation.corners)
-                starts[double.rows[double.share >= settings.duplicate]] = False
+                starts[double.rows[double.share >= limits.duplicate]] = False
         founders: Integer = starts.nonzero()[0]
         return founders
 
@@ -157,13 +162,13 @@ class Online(OnlineTracker):
         if appearance is None or not len(observation):
             return np.zeros(0, np.int64), np.zeros((0, self._looks.width), np.float32)
         clear = found.record[SCORE - MISSED] >= LEARNT
-        clear &= found.hidden < self.settings.clear
-        clear |= self._tracks[HITS] == 1.0
+        clear &= found.hidden < self._limits.clear
+        clear |= self._tracks[HITS] == ONE
         clear &= found.paired
         students = clear.nonzero()[0]
-        taught = pairs.partner.take(students)
+        taught = pairs.partner[students]
         if appearance.lazy:
-            known = appearance.known.take(taught)
+            known = appearance.known[taught]
             students, taught = students[known], taught[known]
         if len(founders):
             count = len(pairs.partner)
@@ -195,49 +200,47 @@ class Online(OnlineTracker):
     def _uncut(self, scene: Scene, found: Found) -> None:
         """Let measurements that are cut off from below have their expected height, in place."""
         hidden = found.hidden
-        if not len(hidden) or hidden[hidden.argmax()] <= self.settings.truncated:
+        if not len(hidden) or hidden.item(hidden.argmax()) <= self.settings.truncated:
             return
         cut = hidden > self.settings.truncated
         expected, measured = scene.state[VALUE], found.measured
         height = expected[3]
         cut &= (measured[3] < UNCUT * height) & (measured[3] > LEAST_CUT * height)
         cut &= self._tracks[HITS] >= SETTLED
-        if cut.any():
+        if len(cut.nonzero()[0]):
             top = measured[1, cut] - 0.5 * measured[3, cut]
             measured[1, cut] = top + 0.5 * height[cut]
             measured[2:, cut] = expected[2:, cut]
 
     def _begin(self, measured: Float, observation: Observation, founders: Integer) -> None:
         """Start tracks with some detections."""
-        scores = observation.scores.take(founders)
+        scores = observation.scores[founders]
         state = self.settings.filter.initiate(measured)
-        born = track_table.born(state, scores, observation.classes.take(founders))
+        born = track_table.born(state, scores, observation.classes[founders])
         born[EVIDENCE] = scores - self.settings.doubt
         self._tracks = np.concatenate((self._tracks, born), axis=1)
         self._looks.append(len(founders))
 
     def _confirm(self) -> None:
         """Give the next IDs to the tentative tracks that have earned one."""
-        if np.count_nonzero(self._tracks[ID]) == self._tracks.shape[1]:
-            return
-        earned = life.confirmed_now(self._tracks, self.settings)
-        count = int(np.count_nonzero(earned))
+        earned = life.confirmed_now(self._tracks, self._limits).nonzero()[0]
+        count = len(earned)
         if count:
             self._tracks[ID, earned] = np.arange(self._next_id, self._next_id + count)
             self._next_id += count
 
     def _answer(self, shown: Float, partner: Integer) -> Tracks:
         """The tracks that are shown; those that are over are deleted."""
-        settings, tracks = self.settings, self._tracks
-        boxes = settings.filter.boxes(shown)
-        predicted = tracks[MISSED] > 0.0
-        visible = tracks[CONFIDENCE] >= settings.faint
-        visible &= tracks[ID] > 0.0
+        limits, tracks = self._limits, self._tracks
+        boxes = limits.filter.boxes(shown)
+        predicted = tracks[MISSED] > ZERO
+        visible = tracks[CONFIDENCE] >= limits.faint
+        visible &= tracks[ID] > ZERO
         lost = predicted.nonzero()[0]
         if len(lost):
-            known, alive = life.fate(tracks, boxes, lost, self._size, settings, self.fps)
+            known, alive = life.fate(tracks, boxes, lost, self._size, self.settings, self.fps)
             visible[lost] &= known
-            if np.count_nonzero(alive) < len(alive):
+            if len(alive.nonzero()[0]) < len(alive):
                 kept = ~predicted
                 kept[lost] = alive
                 self._tracks = tracks.compress(kept, 1)
@@ -247,8 +250,8 @@ class Online(OnlineTracker):
         return Tracks(
             numbers[0],
             boxes.T.take(rows, 0).astype(np.float32),
-            tracks[SCORE].take(rows).astype(np.float32),
+            tracks[SCORE][rows].astype(np.float32),
             numbers[1],
-            predicted.take(rows),
-            partner.take(rows),
+            predicted[rows],
+            partner[rows],
         )

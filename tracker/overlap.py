@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tracker.number import ZERO, number
 from tracker.types import Float, Integer, Mask
 
-SMALLEST_AREA = 1e-9
+SMALLEST_AREA = number(1e-9)
 """Pixels squared; keeps the overlap of boxes without area at zero."""
 
 FEW_PAIRS = 2048
@@ -32,7 +33,9 @@ class Touching(NamedTuple):
 
     def where(self, kept: Mask) -> Touching:
         """The pairs in a mask bool [P]."""
-        return Touching(self.rows[kept], self.columns[kept], self.share[kept])
+        # Taking three arrays by their places is faster than three times by the mask.
+        places = kept.nonzero()[0]
+        return Touching(self.rows[places], self.columns[places], self.share[places])
 
 
 def touching(a: Float, b: Float) -> Touching:
@@ -48,10 +51,10 @@ def _all_pairs(a: Float, b: Float) -> Touching:
     side = np.minimum(one[2:], other[2:])
     side -= np.maximum(one[:2], other[:2])
     width, height = side[0], side[1]
-    cells = ((width > 0.0) & (height > 0.0)).nonzero()[0]
+    cells = (np.minimum(width, height) > ZERO).nonzero()[0]
     width *= height
-    rows, columns = np.divmod(cells, max(1, b.shape[1]))
-    return Touching(rows, columns, width.take(cells))
+    count = np.array(max(1, b.shape[1]))
+    return Touching(cells // count, cells % count, width[cells])
 
 
 def _sweep(a: Float, b: Float) -> Touching:
@@ -60,20 +63,20 @@ def _sweep(a: Float, b: Float) -> Touching:
     And they begin no further to the left of it than the widest of them reaches.
     """
     order = b[0].argsort()
-    begins, widths = b[0].take(order), b[2] - b[0]
+    begins, widths = b[0][order], b[2] - b[0]
     stop = begins.searchsorted(a[2])
     candidates = stop - begins.searchsorted(a[0] - widths.max())
     rows = np.arange(a.shape[1]).repeat(candidates)
     # Candidates of one row stand in a run that ends where the sweep has to stop.
     place = (stop - candidates.cumsum()).repeat(candidates)
     place += np.arange(len(rows))
-    columns = order.take(place)
+    columns = order[place]
     one, other = a.take(rows, 1), b.take(columns, 1)
     width, height = side = np.minimum(one[2:], other[2:])
     side -= np.maximum(one[:2], other[:2])
-    real = ((width > 0.0) & (height > 0.0)).nonzero()[0]
+    real = (np.minimum(width, height) > ZERO).nonzero()[0]
     width *= height
-    return Touching(rows.take(real), columns.take(real), width.take(real))
+    return Touching(rows[real], columns[real], width[real])
 
 
 def overlap(a: Float, b: Float) -> Float:
@@ -83,9 +86,10 @@ def overlap(a: Float, b: Float) -> Float:
     tracks and detections.
     """
     one, other = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
-    rows, columns, shared = _ratios(touching(one, other), _area(one), _area(other))
+    pairs = touching(one, other)
+    _divide(pairs, _area(one), _area(other))
     dense = np.zeros((len(a), len(b)))
-    dense[rows, columns] = shared
+    dense[pairs.rows, pairs.columns] = pairs.share
     return dense
 
 
@@ -123,32 +127,35 @@ def surroundings(expected: Float, boxes: Float) -> tuple[Touching, Touching, Flo
     areas = _area(everything)
     own, split = areas[count:], int(rows.searchsorted(count))
     near = Touching(rows[:split], columns[:split], shared[:split])
+    _divide(near, areas, own)
     among = Touching(rows[split:] - count, columns[split:], shared[split:])
-    return _ratios(near, areas, own), among, _covered(among, own, boxes[3], boxes[3])
+    return near, among, _covered(among, own, boxes[3], boxes[3])
 
 
 def ratios(pairs: Touching, boxes: Float) -> Touching:
     """Pairs among ``boxes`` [4, M] that share an area, with their intersection over union."""
     areas = _area(boxes)
-    return _ratios(pairs, areas, areas)
+    found = pairs._replace(share=pairs.share.copy())
+    _divide(found, areas, areas)
+    return found
 
 
-def _ratios(pairs: Touching, a: Float, b: Float) -> Touching:
-    """Pairs with their intersection over union, from the areas of both sides."""
-    rows, columns, shared = pairs
-    union = a.take(rows)
-    union += b.take(columns)
-    union -= shared
-    return Touching(rows, columns, shared / np.maximum(union, SMALLEST_AREA, out=union))
+def _divide(pairs: Touching, a: Float, b: Float) -> None:
+    """Make intersections over union of shared areas, in place, from the areas of both sides."""
+    rows, columns, share = pairs
+    union = a[rows]
+    union += b[columns]
+    union -= share
+    share /= np.maximum(union, SMALLEST_AREA, out=union)
 
 
 def _covered(pairs: Touching, areas: Float, bottoms: Float, others: Float) -> Float:
     """Largest share of each box that one nearer box of its pairs covers."""
     rows, columns, shared = pairs
-    nearer = (others.take(columns) > bottoms.take(rows)).nonzero()[0]
+    nearer = (others[columns] > bottoms[rows]).nonzero()[0]
     most = np.zeros(len(areas))
     if len(nearer):
-        np.maximum.at(most, rows.take(nearer), shared.take(nearer))
+        np.maximum.at(most, rows[nearer], shared[nearer])
         most /= np.maximum(areas, SMALLEST_AREA)
     return most
 

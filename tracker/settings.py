@@ -8,6 +8,7 @@ from typing import Any
 
 from models.errors import UnknownName
 from tracker.kalman import BoxFilter
+from tracker.number import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,18 @@ class Settings:
     clear: float = 0.4
     reenter: bool = False
     per_class: bool = False
+
+
+def ready(settings: Settings) -> Settings:
+    """The same settings, each number as :func:`~tracker.number.number` gives it."""
+    numbers: dict[str, Any] = {}
+    for setting in fields(settings):
+        value = getattr(settings, setting.name)
+        if isinstance(value, Span):
+            numbers[setting.name] = Span(number(value.frames), number(value.seconds))
+        elif isinstance(value, float):
+            numbers[setting.name] = number(value)
+    return replace(settings, **numbers)
 
 
 def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:

@@ -19,7 +19,7 @@ EmbedRows: TypeAlias = Callable[[NDArray[np.int64]], ArrayLike]
 """Asked for some detections: int64 [K], their rows -> float [K, D], their embeddings."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tracks:
     """The tracks of one frame; all arrays have the same length K.
 
