@@ -32,6 +32,10 @@ def main() -> None:
     except TracklineError as error:
         sys.stderr.write(f"trackline: {error}\n")
         sys.exit(1)
+    except OSError as error:  # a file that cannot be read or written
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"trackline: {where}{error.strerror or error}\n")
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.stderr.write("trackline: interrupted\n")
         sys.exit(130)

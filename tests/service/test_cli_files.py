@@ -46,6 +46,18 @@ def test_detect_prints_a_line_of_json_for_each_picture(photo: Path) -> None:
     assert answers[0]["image"] == {"width": 160, "height": 120}
 
 
+@pytest.mark.parametrize("command", ["detect", "track"])
+def test_a_file_that_cannot_be_written_is_one_clear_line(
+    photo: Path, video: Path, tmp_path: Path, command: str
+) -> None:
+    out = tmp_path / "not-there" / "out"
+    sent = photo if command == "detect" else video
+    done = trackline(command, sent, "--model", "fake", "-o", out)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"trackline: {out}: No such file or directory"
+    assert "Traceback" not in done.stderr
+
+
 def test_detect_draws(photo: Path, tmp_path: Path) -> None:
     out = tmp_path / "drawn"
     done = trackline("detect", photo, photo, "--model", "fake", "--format", "image", "-o", out)
