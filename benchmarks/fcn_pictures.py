@@ -20,7 +20,7 @@ import torch
 
 from models.fcn_detector import FcnDetector
 from models.fcn_network import FcnNetwork
-from models.fcn_segmentation import FcnSegmenter
+from models.fcn_segmentation import FcnSegmentationNetwork
 from models.fcn_weights import load_fcn
 from models.ground_truth import read_ground_truth
 from models.preprocess import Letterbox
@@ -78,7 +78,7 @@ def detections(weights: Path, image: Image) -> Image:
 def segmented(weights: Path, sample: Sample) -> np.ndarray:
     """The class of each pixel, as a segmenter sees it."""
     network, spec = load_fcn(weights)
-    assert isinstance(network, FcnSegmenter)
+    assert isinstance(network, FcnSegmentationNetwork)
     box = Letterbox.fit(sample.labels.shape, spec.imgsz)
     with torch.inference_mode():
         scores = network(torch.from_numpy(box.apply(sample.image))[None])[0]

@@ -20,7 +20,7 @@ from models.errors import InvalidInput
 from models.fcn_backbone import STRIDES, Backbone
 
 
-class FcnSegmenter(nn.Module):
+class FcnSegmentationNetwork(nn.Module):
     """A network that answers class scores for every pixel.
 
     Parameters

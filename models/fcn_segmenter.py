@@ -14,7 +14,7 @@ from models.segmenter import class_map
 from models.types import Image
 
 
-class FcnPixels:
+class FcnSegmenter:
     """A trained FCN as a `models.segmenter.Segmenter`.
 
     Parameters
@@ -24,7 +24,7 @@ class FcnPixels:
     classes : sequence of str
         The names of its classes, by id.
     network : Runtime
-        Runs a `models.fcn_segmentation.FcnSegmenter`. It is taken over.
+        Runs a `models.fcn_segmentation.FcnSegmentationNetwork`. It is taken over.
     imgsz : int
         Side of the input that it was trained at.
     """
@@ -42,7 +42,7 @@ class FcnPixels:
         prepared = PreparedImage.letterboxed(image, self.imgsz, INPUT_STRIDE)
         place = prepared.letterbox
         (scores,) = self._network.run(prepared.data[None])
-        (bottom, right) = place.end
+        bottom, right = place.end
         inner = np.ascontiguousarray(scores[0, :, place.top : bottom, place.left : right])
         return class_map(inner, place.image_size)
 
@@ -53,9 +53,9 @@ class FcnPixels:
 
 def load(
     name: str, *, runtime: str = "auto", device: str = "auto", threads: int | None = None
-) -> FcnPixels:
+) -> FcnSegmenter:
     """The FCN of a catalogue name; see `models.segmenter.load_segmenter`."""
     network, spec = load_fcn_runtime(
         name, "segmenter", runtime=runtime, device=device, threads=threads
     )
-    return FcnPixels(name, spec.names, network, spec.imgsz)
+    return FcnSegmenter(name, spec.names, network, spec.imgsz)

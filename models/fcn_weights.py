@@ -16,13 +16,11 @@ from safetensors.torch import load_file, save_file
 from models.backbones import load_backbone
 from models.errors import ModelError
 from models.fcn_network import FcnNetwork
-from models.fcn_segmentation import FcnSegmenter
-from models.fcn_spec import METADATA, FcnSpec, Kind, read_spec
-
-__all__ = ["FcnSpec", "Kind", "build_fcn", "load_fcn", "read_spec", "save_fcn"]
+from models.fcn_segmentation import FcnSegmentationNetwork
+from models.fcn_spec import METADATA, FcnSpec, read_spec
 
 
-def build_fcn(spec: FcnSpec, *, pretrained: bool = False) -> FcnNetwork | FcnSegmenter:
+def build_fcn(spec: FcnSpec, *, pretrained: bool = False) -> FcnNetwork | FcnSegmentationNetwork:
     """A network as described, its heads untrained.
 
     Parameters
@@ -41,11 +39,11 @@ def build_fcn(spec: FcnSpec, *, pretrained: bool = False) -> FcnNetwork | FcnSeg
     """
     backbone = load_backbone(spec.backbone, pretrained=pretrained)
     if spec.kind == "segmenter":
-        return FcnSegmenter(backbone, spec.names, finest=spec.stride)
+        return FcnSegmentationNetwork(backbone, spec.names, finest=spec.stride)
     return FcnNetwork(backbone, spec.names, stride=spec.stride, width=spec.width)
 
 
-def save_fcn(network: FcnNetwork | FcnSegmenter, spec: FcnSpec, path: Path) -> None:
+def save_fcn(network: FcnNetwork | FcnSegmentationNetwork, spec: FcnSpec, path: Path) -> None:
     """Write a network to ``path``, replacing what is there at once when it is complete.
 
     Kernels are rounded to float16, which halves the file; all else stays as it is.
@@ -62,7 +60,7 @@ def save_fcn(network: FcnNetwork | FcnSegmenter, spec: FcnSpec, path: Path) -> N
         partial.unlink(missing_ok=True)
 
 
-def load_fcn(path: Path) -> tuple[FcnNetwork | FcnSegmenter, FcnSpec]:
+def load_fcn(path: Path) -> tuple[FcnNetwork | FcnSegmentationNetwork, FcnSpec]:
     """The network of a file, in evaluation mode, float32, and what it is.
 
     Raises

@@ -24,8 +24,9 @@ from torch import nn
 
 from models.errors import InvalidInput, ModelError
 from models.fcn_network import FcnNetwork
-from models.fcn_segmentation import FcnSegmenter
-from models.fcn_weights import FcnSpec, save_fcn
+from models.fcn_segmentation import FcnSegmentationNetwork
+from models.fcn_spec import FcnSpec
+from models.fcn_weights import save_fcn
 from models.training.checkpoint import BEST, CURVES, LAST, State, load_state, save_state
 from models.training.curves import draw_curves
 from models.training.dataset import Batches
@@ -58,7 +59,7 @@ class Trainer:
     ----------
     recipe : Recipe
         What it is made of.
-    network : FcnNetwork or FcnSegmenter
+    network : FcnNetwork or FcnSegmentationNetwork
         What learns, its backbone trained before.
     spec : FcnSpec
         Describes it in the file of the best network.
@@ -85,7 +86,7 @@ class Trainer:
     def __init__(
         self,
         recipe: Recipe,
-        network: FcnNetwork | FcnSegmenter,
+        network: FcnNetwork | FcnSegmentationNetwork,
         spec: FcnSpec,
         task: Task,
         batches: Batches,

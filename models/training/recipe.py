@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from models.errors import InvalidInput, UnknownName
-
-if TYPE_CHECKING:
-    from models.fcn_weights import Kind
+from models.fcn_spec import Kind
 
 NETWORKS: dict[str, tuple[Kind, int]] = {
     "fcn": ("detector", 8),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from models.fcn_weights import FcnSpec, build_fcn
+from models.fcn_spec import FcnSpec
+from models.fcn_weights import build_fcn
 from models.training.data import read_data
 from models.training.dataset import Batches, TrainingSet
 from models.training.loop import Trainer, Watch

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from models.errors import InvalidInput
-from models.fcn_segmentation import FcnSegmenter, bilinear_upsampling
+from models.fcn_segmentation import FcnSegmentationNetwork, bilinear_upsampling
 from tests.models.drawn import NAMES, discs, tiny_backbone
 
 CLASSES = ("background", *NAMES)
@@ -27,7 +27,7 @@ def test_upsampling_starts_as_bilinear_interpolation(factor: int) -> None:
 
 @pytest.mark.parametrize("finest", [8, 16, 32])
 def test_every_pixel_of_any_size_has_a_score_for_each_class(finest: int) -> None:
-    network = FcnSegmenter(tiny_backbone(), CLASSES, finest=finest).eval()
+    network = FcnSegmentationNetwork(tiny_backbone(), CLASSES, finest=finest).eval()
     with torch.no_grad():
         scores = network(torch.zeros(2, 64, 160, 3, dtype=torch.uint8))
     assert scores.shape == (2, 3, 64, 160)
@@ -35,8 +35,8 @@ def test_every_pixel_of_any_size_has_a_score_for_each_class(finest: int) -> None
 
 @pytest.mark.parametrize("finest", [8, 16])
 def test_a_finer_network_starts_as_its_coarser_one(finest: int) -> None:
-    coarse = FcnSegmenter(tiny_backbone(), CLASSES, finest=32).eval()
-    fine = FcnSegmenter(coarse.backbone, CLASSES, finest=finest).eval()
+    coarse = FcnSegmentationNetwork(tiny_backbone(), CLASSES, finest=32).eval()
+    fine = FcnSegmentationNetwork(coarse.backbone, CLASSES, finest=finest).eval()
     fine.score[-1].load_state_dict(coarse.score[-1].state_dict())
     pixels = torch.from_numpy(discs(0, side=160)[0])[None]
     with torch.no_grad():
@@ -49,7 +49,7 @@ def test_a_finer_network_starts_as_its_coarser_one(finest: int) -> None:
 
 
 def test_the_skips_are_added_where_they_belong() -> None:
-    network = FcnSegmenter(tiny_backbone(), CLASSES, finest=8).eval()
+    network = FcnSegmentationNetwork(tiny_backbone(), CLASSES, finest=8).eval()
     with torch.no_grad():
         for weight in network.score.parameters():
             weight.zero_()
@@ -66,7 +66,7 @@ def mean_iou(finest: int, steps: int = 120) -> float:
     drawn = [discs(seed) for seed in range(6)]
     pixels = torch.from_numpy(np.stack([image for image, _ in drawn]))
     labels = torch.from_numpy(np.stack([mask for _, mask in drawn]))
-    network = FcnSegmenter(tiny_backbone(), CLASSES, finest=finest)
+    network = FcnSegmentationNetwork(tiny_backbone(), CLASSES, finest=finest)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=steps)
     for _ in range(steps):
@@ -94,9 +94,9 @@ def test_finer_maps_draw_finer_outlines() -> None:
 @pytest.mark.parametrize("finest", [0, 4, 24, 64])
 def test_other_strides_are_refused(finest: int) -> None:
     with pytest.raises(InvalidInput, match="finest"):
-        FcnSegmenter(tiny_backbone(), CLASSES, finest=finest)
+        FcnSegmentationNetwork(tiny_backbone(), CLASSES, finest=finest)
 
 
 def test_one_class_is_not_enough() -> None:
     with pytest.raises(InvalidInput, match="background"):
-        FcnSegmenter(tiny_backbone(), ["background"])
+        FcnSegmentationNetwork(tiny_backbone(), ["background"])

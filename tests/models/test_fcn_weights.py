@@ -10,7 +10,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from models.errors import InvalidInput, ModelError
-from models.fcn_weights import FcnSpec, build_fcn, load_fcn, read_spec, save_fcn
+from models.fcn_spec import FcnSpec, read_spec
+from models.fcn_weights import build_fcn, load_fcn, save_fcn
 
 DETECTOR = FcnSpec("detector", "mobilenet", ("person", "vehicle"), stride=16, imgsz=320, width=32)
 SEGMENTER = FcnSpec("segmenter", "shufflenet_v2_x0_5", ("nothing", "person"), stride=8, imgsz=256)

@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from models.fcn_loss import Target, detection_loss
 from models.fcn_network import FcnNetwork
-from models.fcn_segmentation import FcnSegmenter
-from models.fcn_weights import FcnSpec, build_fcn, save_fcn
+from models.fcn_segmentation import FcnSegmentationNetwork
+from models.fcn_spec import FcnSpec
+from models.fcn_weights import build_fcn, save_fcn
 from tests.models.drawn import NAMES, discs, picture
 
 BACKBONE = "shufflenet_v2_x0_5"
@@ -43,11 +44,11 @@ def detector() -> FcnNetwork:
 
 
 @cache
-def segmenter() -> FcnSegmenter:
+def segmenter() -> FcnSegmentationNetwork:
     """A segmenter that knows the first pictures of `drawn.discs` by heart."""
     torch.manual_seed(0)
     network = build_fcn(SEGMENTER)
-    assert isinstance(network, FcnSegmenter)
+    assert isinstance(network, FcnSegmentationNetwork)
     drawn = [discs(seed) for seed in range(PICTURES)]
     pixels = torch.from_numpy(np.stack([image for image, _ in drawn]))
     masks = torch.from_numpy(np.stack([mask for _, mask in drawn]))

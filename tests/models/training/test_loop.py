@@ -14,8 +14,8 @@ from torch import Tensor
 
 from models.errors import InvalidInput, ModelError
 from models.fcn_network import FcnNetwork
-from models.fcn_segmentation import FcnSegmenter
-from models.fcn_weights import FcnSpec, read_spec
+from models.fcn_segmentation import FcnSegmentationNetwork
+from models.fcn_spec import FcnSpec, read_spec
 from models.training import checkpoint
 from models.training.data import read_data
 from models.training.dataset import Batches, TrainingSet
@@ -75,7 +75,7 @@ def trainer(
     network = (
         FcnNetwork(backbone, task.classes, stride=chosen.stride, width=32)
         if chosen.kind == "detector"
-        else FcnSegmenter(backbone, task.classes, finest=chosen.stride)
+        else FcnSegmentationNetwork(backbone, task.classes, finest=chosen.stride)
     )
     spec = FcnSpec(chosen.kind, "tiny", task.classes, chosen.stride, chosen.imgsz, width=32)
     batches = Batches(TrainingSet(learnt, chosen), chosen.batch)
