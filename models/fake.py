@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.detector import Detector
-from models.errors import InvalidInput
+from models.preprocess import check_image
 from models.types import Detections, DetectOptions, Image
 
 # Which of blue, green and red are strong in a colour, as the bits 1, 2 and 4.
@@ -76,10 +76,8 @@ class FakeDetector(Detector):
         self._before_forward = before_forward
 
     def preprocess(self, image: Image, imgsz: int | None = None) -> FakePrepared:
-        """Check the image's shape; nothing has to be scaled."""
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise InvalidInput(f"image: uint8 [H, W, 3] expected, got {image.dtype} {image.shape}")
-        return FakePrepared(image)
+        """Check the image; nothing has to be scaled."""
+        return FakePrepared(check_image(image))
 
     def start(self, batch: Sequence[FakePrepared]) -> Future[list[NDArray[np.float32]]]:
         """Look at the images at once and answer a finished future."""

@@ -51,5 +51,5 @@ def test_plain_ground_has_nothing() -> None:
 
 
 def test_an_image_of_another_shape_is_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"uint8 \[H, W, 3\] expected"):
+    with pytest.raises(InvalidInput, match=r"uint8 array \[H, W, 3\]"):
         FakeDetector().preprocess(np.zeros((4, 4), np.uint8))
