@@ -1,8 +1,9 @@
-"""What the runtimes on the CPU share: forwards in background threads, one a lane."""
+"""What the runtimes on the CPU share: forwards in background threads, as many as are in flight."""
 
 from __future__ import annotations
 
 import os
+import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -13,7 +14,7 @@ from models.errors import ModelError
 
 AHEAD = 1
 """Forwards that wait behind those that run, so that a core which gets free goes on at once, and not
-when the thread that asks has been woken."""
+when the thread that asks has been woken, nor when the answer has been read."""
 
 
 class PooledRuntime(ABC):
@@ -25,22 +26,28 @@ class PooledRuntime(ABC):
         Forwards that run at once.
     precision : str
         What the network computes in.
+    queues : bool
+        The runtime itself lets forwards wait that are more than the lanes.
     """
 
     name: str
     device = "cpu"
     max_batch = 1
 
-    def __init__(self, lanes: int, precision: str) -> None:
+    def __init__(self, lanes: int, precision: str, *, queues: bool = False) -> None:
         self.lanes = lanes
         # Where batches are worth it, what waits had better become part of the next one.
         self.slots = lanes + (AHEAD if self.max_batch == 1 else 0)
         self.precision = precision
-        self._pool = ThreadPoolExecutor(lanes, thread_name_prefix=f"{self.name}-forward")
+        self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix=f"{self.name}-forward")
+        self._turns = threading.Semaphore(self.slots if queues else lanes)
 
     @abstractmethod
     def forward(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
-        """The network's outputs for a batch, in arrays of their own. Called by `lanes` threads."""
+        """The network's outputs for a batch, in arrays of their own.
+
+        As many threads call it at once as there are lanes; slots, where the runtime queues.
+        """
 
     @abstractmethod
     def release(self) -> None:
@@ -57,11 +64,19 @@ class PooledRuntime(ABC):
         return self.start(batch).result()
 
     def start(self, batch: NDArray[Any]) -> Future[list[NDArray[Any]]]:
-        """Like `run`, in the background; it waits its turn while every lane is taken."""
+        """Like `run`, in the background; it waits its turn while every lane is taken.
+
+        What is to be done with the answer may be done in the thread that brings it: a lane that it
+        leaves free is taken by the next forward meanwhile.
+        """
         try:
-            return self._pool.submit(self.forward, batch)
+            return self._pool.submit(self._in_turn, batch)
         except RuntimeError as error:
             raise ModelError(f"this {self.name} network has been closed") from error
+
+    def _in_turn(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
+        with self._turns:
+            return self.forward(batch)
 
     def close(self) -> None:
         """Wait for what is in flight, then give back the memory of the network."""

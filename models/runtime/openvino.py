@@ -26,7 +26,7 @@ import openvino
 from numpy.typing import NDArray
 
 from models.errors import ModelError, RuntimeUnavailable
-from models.runtime.cpu import PooledRuntime, cpu_count
+from models.runtime.cpu import AHEAD, PooledRuntime, cpu_count
 
 MAX_LANES = 8
 """Most forwards in flight; each holds the memory of one."""
@@ -43,6 +43,10 @@ _log = logging.getLogger(__name__)
 # once wait for each other for ever, one of them with the interpreter's lock. So the first crossing
 # is here, where the import lets one thread in.
 _ = openvino.Tensor(np.zeros(1, np.uint8)).data
+
+# OpenVINO's own compiler of small kernels is off. What it takes out of the layers costs more than it
+# saves, and in eight bits rounds otherwise for one shape than for any.
+_PLAIN_LAYERS = {"SNIPPETS_MODE": "DISABLE"}
 
 _TYPES = {"f32": openvino.Type.f32, "bf16": openvino.Type.bf16, "f16": openvino.Type.f16}
 
@@ -85,14 +89,14 @@ class OpenVinoRuntime(PooledRuntime):
         lanes = min(threads, MAX_LANES)
         self._path = path
         self.split = bool(shapes)
-        self._settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads}
+        self._settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads} | _PLAIN_LAYERS
         if precision != "auto":
             self._settings["INFERENCE_PRECISION_HINT"] = _supported(precision)
         try:
             compiled = {shape: self._compiled(lanes, shape) for shape in shapes or (None,)}
         except RuntimeError as error:
             raise ModelError(f"{path}: OpenVINO cannot run it: {error}") from error
-        super().__init__(lanes, next(iter(compiled.values())).precision)
+        super().__init__(lanes, next(iter(compiled.values())).precision, queues=True)
         self._any = compiled.pop(None, None)
         self._fixed = {shape: requests for shape, requests in compiled.items() if shape}
         self._met: Counter[tuple[int, ...]] = Counter()
@@ -175,14 +179,18 @@ class OpenVinoRuntime(PooledRuntime):
         chosen = shared.get_property("INFERENCE_PRECISION_HINT")
         return _Requests(
             alone=None if self.split else compiled[1].create_infer_request(),
-            shared=[shared.create_infer_request() for _ in range(lanes)],
+            shared=[shared.create_infer_request() for _ in range(lanes + AHEAD)],
             precision=next(name for name, kind in _TYPES.items() if kind == chosen),
         )
 
 
 @dataclass(slots=True)
 class _Requests:
-    """The requests of a compiled network: one with all the threads (or None), one for each lane."""
+    """The requests of a compiled network: one with all the threads (or None), one for each slot.
+
+    OpenVINO keeps those that are more than the lanes waiting, and lets a core go on with them by
+    itself.
+    """
 
     alone: Any
     shared: list[Any]

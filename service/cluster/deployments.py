@@ -58,8 +58,8 @@ class Detector:
     ) -> Inference:
         """The objects of an image, if they can be found within so many seconds."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        future = self._batcher.submit(
-            image, options, session=session, imgsz=imgsz, deadline=deadline
+        future = await asyncio.to_thread(
+            self._batcher.submit, image, options, session=session, imgsz=imgsz, deadline=deadline
         )
         return await asyncio.wrap_future(future)
 

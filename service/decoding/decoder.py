@@ -32,6 +32,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from service.decoding.confine import allow_cpu
@@ -106,6 +107,7 @@ class _Decoding:
     control: Connection
     ring: Ring
     job: Job
+    reformatter: VideoReformatter = field(default_factory=VideoReformatter)
     free: list[int] = field(default_factory=list)
     width: int = 0
     height: int = 0
@@ -249,7 +251,8 @@ class _Decoding:
         """Copy the frame's pixels, upright and of the first frame's size, into the slot."""
         turns = _quarter_turns(frame)
         width, height = (self.height, self.width) if turns % 2 else (self.width, self.height)
-        picture = frame.reformat(width=width, height=height, format="bgr24")
+        threads = self.job.threads  # as many as cores, unless it is told: they wake for nothing
+        picture = self.reformatter.reformat(frame, width, height, "bgr24", threads=threads)
         plane = picture.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8)
         rows = rows.reshape(-1, plane.line_size)[:height, : width * 3]

@@ -1,7 +1,8 @@
 """The batcher: takes images from any thread, bounds what waits, and answers with futures.
 
-An image's way: `Batcher.submit` -> letterbox in a small pool -> the fair queue of the model's own
-thread -> forward -> thresholds and boxes in a second small pool -> the caller's future.
+An image's way: `Batcher.submit`, where it is letterboxed -> the fair queue of the model's own
+thread -> forward -> thresholds and boxes in the thread that brings the answer, or in a small pool
+where a forward answers several -> the caller's future.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Batcher", "Inference", "State"]
 
 log = logging.getLogger(__name__)
-
-PREPARE_THREADS = 2
 
 
 class Batcher:
@@ -61,7 +60,6 @@ class Batcher:
         self._lock = threading.Lock()
         self._waiting = {"images": 0, "frames": 0}
         self._most = {"images": settings.image_queue, "frames": settings.frame_queue}
-        self._pool = ThreadPoolExecutor(PREPARE_THREADS, f"{name}-prepare")
         self._model = ModelThread(name, load, settings, self._metrics)
 
     @property
@@ -122,7 +120,7 @@ class Batcher:
         imgsz: int | None = None,
         deadline: float | None = None,
     ) -> Future[Inference]:
-        """Queue an image. Any thread; never waits.
+        """Letterbox an image and queue it. Never waits; any thread that has a millisecond for it.
 
         Parameters
         ----------
@@ -155,20 +153,16 @@ class Batcher:
         with self._lock:
             self.check_room(kind)
             self._count(kind, 1)
-            self._pool.submit(self._prepare, item, image, imgsz)
         # Weakly: a future that kept its item would keep the pixels until the collector runs.
         item.future.add_done_callback(partial(self._left, weakref.ref(item), kind))
+        self._prepare(item, image, imgsz)
         return item.future
 
     def close(self) -> None:
         """Refuse what waits, let the forwards in flight end, and free the model."""
         self._model.close()
-        with self._lock:
-            self._pool.shutdown(wait=False)
 
     def _prepare(self, item: Item, image: Image, imgsz: int | None) -> None:
-        if item.future.cancelled():
-            return
         began = time.monotonic()
         try:
             item.prepared = self.detector.preprocess(image, imgsz)

@@ -84,7 +84,7 @@ class ModelQueue(Protocol):
         imgsz: int | None = None,
         deadline: float | None = None,
     ) -> Future[Inference]:
-        """Queue an image; never waits."""
+        """Letterbox an image and queue it; never waits. Not for the thread of an event loop."""
 
     def close(self) -> None:
         """Refuse what waits and give the detector back."""

@@ -104,9 +104,10 @@ class ModelThread:
     def put(self, item: Item) -> None:
         """Queue a prepared item; it fails at once where the model is not ready."""
         with self._wake:
-            if self.state is State.READY:
+            if self.detector is not None and self.state is State.READY:
                 self._queue.put(item)
-                self._wake.notify_all()
+                if len(self._flying) < self.detector.slots:
+                    self._wake.notify_all()
                 return
         fail([item.future], self.not_ready())
 
@@ -203,17 +204,24 @@ class ModelThread:
         answer.add_done_callback(partial(self._landed, flight))
         return True
 
-    # The thread in which a forward ends: the owner's, or one of the runtime's.
+    # The thread in which a forward ends: the owner's, or one of the runtime's. A runtime that takes
+    # pictures one by one has a thread to spare, and each hand-over to another costs a wake-up.
 
     def _landed(self, flight: Flight, answer: Future[list[Any]]) -> None:
         with self._wake:
             flight.landed = time.monotonic()
             self._flying.discard(flight)
-            if not flight.abandoned:
-                self._readers.submit(self._finish, flight, answer)
-            elif not any(other.abandoned for other in self._flying):
+            if flight.abandoned and not any(other.abandoned for other in self._flying):
                 self._probe_at = flight.landed
-            self._wake.notify_all()
+            idle = not (len(self._queue) or self._again or self._probe_at is not None)
+            if not idle or self._closing.is_set():
+                self._wake.notify_all()
+        if flight.abandoned:
+            return
+        if self.max_batch > 1 or threading.current_thread() is self._owner:
+            self._readers.submit(self._finish, flight, answer)
+        else:
+            self._finish(flight, answer)
 
     # The pool after the forward.
 

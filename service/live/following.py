@@ -152,15 +152,15 @@ class Live:
         options = self._options
         # Room is given in the order it is asked for in, so that no frame waits for a later one.
         await room.enter_async_context(self._means.codec.room.hold(arrival.data))
-        image, decode_ms = await self._means.codec.decode(arrival.data)
-        self._means.stages.decoded(decode_ms / 1000, arrival.number)
-        future = self._means.detector.submit(
-            image,
-            options.detect,
+        submit = partial(
+            self._means.detector.submit,
+            options=options.detect,
             session=self._name,
             imgsz=options.imgsz,
             deadline=time.monotonic() + options.deadline_seconds,
         )
+        image, decode_ms, future = await self._means.codec.decode_and_submit(arrival.data, submit)
+        self._means.stages.decoded(decode_ms / 1000, arrival.number)
         inference = await asyncio.wrap_future(future)
         self._means.stages.inferred(inference, arrival.number)
         return image, inference.detections

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -169,9 +170,11 @@ class Finder:
     async def _find(self, data: bytes) -> Found:
         deadline = time.monotonic() + self._settings.deadline_seconds
         async with self._codec.room.hold(data):
-            image, decode_ms = await self._codec.decode(data)
+            submit = partial(
+                self.batcher.submit, options=self._options, imgsz=self._imgsz, deadline=deadline
+            )
+            image, decode_ms, future = await self._codec.decode_and_submit(data, submit)
             self._stages.decoded(decode_ms / 1000)
-            future = self.batcher.submit(image, self._options, imgsz=self._imgsz, deadline=deadline)
             inference = await asyncio.wrap_future(future)
             self._stages.inferred(inference)
             drawn = b""
