@@ -51,16 +51,34 @@ def read_yolo(path: Path, split: str) -> GroundTruth:
     )
 
 
-def _described(path: Path, split: str) -> tuple[dict[int, str], list[Path]]:
-    """Names and pictures by a data.yaml."""
+def read_description(path: Path) -> dict[str, Any]:
+    """What a ``data.yaml`` says.
+
+    Raises
+    ------
+    InvalidInput
+        It is no YAML file, or no mapping is in it.
+    """
     try:
         data: Any = yaml.safe_load(_text(path))
     except yaml.YAMLError as error:
         raise InvalidInput(f"{path}: a YAML file expected: {error}") from error
-    names = data.get("names") if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        raise InvalidInput(f"{path}: a mapping with 'names' expected, got {type(data).__name__}")
+    return data
+
+
+def _described(path: Path, split: str) -> tuple[dict[int, str], list[Path]]:
+    """Names and pictures by a data.yaml."""
+    data = read_description(path)
+    names = data.get("names")
     if not isinstance(names, list | dict) or not names:
         raise InvalidInput(f"{path}: 'names' expected, a list or a mapping of class ids to names")
-    numbered = names.items() if isinstance(names, dict) else enumerate(names)
+    numbered = names if isinstance(names, dict) else dict(enumerate(names))
+    try:
+        named = {int(key): str(name) for key, name in numbered.items()}
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"{path}: whole numbers expected as class ids: {error}") from error
     if split not in data:
         parts = ", ".join(key for key in ("train", "val", "test") if key in data)
         raise InvalidInput(f"{path}: it has no part {split!r}; there are: {parts or 'none'}")
@@ -68,7 +86,7 @@ def _described(path: Path, split: str) -> tuple[dict[int, str], list[Path]]:
     root = root if root.is_dir() else path.parent
     places = data[split] if isinstance(data[split], list) else [data[split]]
     pictures = [picture for place in places for picture in _pictures(root / str(place))]
-    return {int(key): str(name) for key, name in numbered}, pictures
+    return named, pictures
 
 
 def _plain(path: Path, split: str) -> tuple[dict[int, str], list[Path]]:

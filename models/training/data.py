@@ -7,6 +7,7 @@ from pathlib import Path
 
 from models.errors import InvalidInput
 from models.ground_truth import GroundTruth, read_ground_truth
+from models.ground_truth_yolo import read_description
 
 
 def read_data(
@@ -62,9 +63,7 @@ def _has_val(path: Path) -> bool:
     described = path / "data.yaml" if path.is_dir() else path
     if not described.is_file():
         return (path / "images" / "val").is_dir()
-    import yaml
-
-    return "val" in (yaml.safe_load(described.read_text(encoding="utf-8")) or {})
+    return "val" in read_description(described)
 
 
 def _coco(path: Path, part: str) -> Path | None:
