@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from concurrent.futures import Future
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from models.errors import InvalidInput
+from service.errors import DeadlineExceeded
 from service.http.limits import while_connected
 from service.http.openapi import BINARY, shown
 from service.http.refusals import PICTURE, refusals
 from service.http.responses import Json
 from service.http.stages import Stages
 from service.pictures.detection import read_pictures
+from service.pictures.segmentation import Segmented
 from service.routes.detect import image_body
 from service.schemas import SegmentedPicture
+from service.settings import Settings
 
 router = APIRouter(tags=["pictures"])
 
@@ -65,7 +69,7 @@ async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> 
         async with state.codec.room.hold(pictures[0]):
             image, decode_ms = await state.codec.decode(pictures[0])
             Stages(state.metrics, name).decoded(decode_ms / 1000)
-            work = asyncio.wrap_future(state.segmenters.submit(image, name))
+            work = _in_time(state.segmenters.submit(image, name), state.settings)
             found = await while_connected(request, work)
     if query.format == "image":
         return Response(found.png, media_type="image/png")
@@ -88,3 +92,15 @@ async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> 
             "request_id": request.state.request_id,
         }
     )
+
+
+async def _in_time(future: Future[Segmented], settings: Settings) -> Segmented:
+    """What a segmenter answers, which may be loaded first, or hang."""
+    seconds = settings.deadline_seconds + settings.forward_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.wrap_future(future)
+    except TimeoutError:
+        raise DeadlineExceeded(
+            f"the segmenter has not answered for {seconds:g} s; if it is being fetched, try later"
+        ) from None

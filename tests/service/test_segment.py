@@ -130,6 +130,21 @@ def test_several_pictures_are_refused(http: httpx.Client) -> None:
     assert "2 were sent" in response.json()["detail"]
 
 
+def test_a_segmenter_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    hung = RedSegmenter()
+    hung.gate.clear()
+    monkeypatch.setattr("service.inference.engine.load_segmenter", lambda *_: hung)
+    with (
+        serving(deadline_seconds=0.05, forward_seconds=0.05) as (address, _),
+        httpx.Client(base_url=address, timeout=WAIT) as client,
+    ):
+        response = client.post("/v1/segment", content=jpeg(), headers=JPEG)
+        hung.gate.set()
+    assert response.status_code == 503
+    assert response.json()["type"] == "urn:trackline:problem:deadline-exceeded"
+    assert int(response.headers["Retry-After"]) >= 1
+
+
 def segmenters(segmenter: RedSegmenter, **settings: object) -> Segmenters:
     chosen = Settings.model_validate({"models": "fake", **settings})
     return Segmenters(chosen, Metrics(), lambda _: segmenter)
