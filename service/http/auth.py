@@ -54,7 +54,7 @@ async def require_admin(connection: HTTPConnection) -> None:
         It is another key, or no admin key is set.
     """
     settings: Settings = connection.app.state.settings
-    if not settings.api_keys and settings.admin_key is None:
+    if not settings.api_keys and not settings.admin_key:  # unset, or empty as Compose leaves it
         return
     admin = settings.admin_key.get_secret_value() if settings.admin_key else ""
     sent = sent_key(connection)

@@ -86,6 +86,12 @@ def test_without_an_admin_key_nobody_loads_where_keys_are_set() -> None:
         assert_problem(response, 403, "key-forbidden")
 
 
+def test_keys_that_are_empty_are_as_if_unset() -> None:
+    with serving(api_keys="", admin_key="") as (address, _):
+        loaded = httpx.post(f"{address}/v1/models/fake/load", timeout=WAIT)
+    assert loaded.json()["state"] == "ready"
+
+
 def test_keys_are_never_logged(locked: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         locked.get("/v1/info", headers=bearer(KEY))
