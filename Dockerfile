@@ -4,20 +4,14 @@
 ARG PYTHON_IMAGE=python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS build
-# The build of torch: cpu, or a CUDA one, for example cu130.
-ARG TORCH=cpu
-# Empty, torch comes from where pip has everything else from.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/${TORCH}
-# Names of the catalogue whose weights are baked in; with none, they are fetched at the start.
-ARG WEIGHTS=
-# "no" leaves torch out: the baked in networks run in OpenVINO, and no other can be loaded.
-ARG KEEP_TORCH=yes
-# What of `pip install trackline[…]` comes along: otel, postgresql, ray.
-ARG EXTRAS=postgresql
 WORKDIR /build
 ENV PATH=/opt/trackline/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 \
     TRACKLINE_CACHE_DIR=/data/cache
 RUN python -m venv /opt/trackline && mkdir -p /data/cache /data/jobs
+# The build of torch: cpu, or a CUDA one, for example cu130.
+ARG TORCH=cpu
+# Empty, torch comes from where pip has everything else from.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/${TORCH}
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY requirements requirements
 # torch first, from its own index alone, so that no other build of it can slip in; a CUDA build then
@@ -26,9 +20,7 @@ COPY requirements requirements
 RUN PIP_INDEX_URL="${TORCH_INDEX}" pip install --no-deps \
         "torch==$(sed -n 's/^torch==//p' constraints.txt)" \
         "torchvision==$(sed -n 's/^torchvision==//p' constraints.txt)" \
-    && for set in base ${EXTRAS}; do \
-        pip install --require-hashes --no-deps -r "requirements/${set}.txt" || exit 1; \
-    done \
+    && pip install --require-hashes --no-deps -r requirements/base.txt \
     && pip uninstall --yes opencv-python \
     && pip install --require-hashes --no-deps -r requirements/headless.txt \
     && pip install -c constraints.txt torch torchvision
@@ -36,11 +28,21 @@ COPY models models
 COPY tracker tracker
 COPY service service
 RUN pip install --no-deps --no-build-isolation .
-# A network that has no export is served from its weights as they are.
+# Names of the catalogue whose weights are baked in; with none, they are fetched at the start. A
+# network that has no export is served from its weights as they are.
+ARG WEIGHTS=
 RUN set -e; for name in ${WEIGHTS}; do \
         trackline models pull "$name"; \
         trackline models export "$name" || echo "$name: no export"; \
     done
+# What of `pip install trackline[…]` comes along: otel, postgresql, ray. From here on the variants
+# differ; what is above they share, if the builder keeps its layers.
+ARG EXTRAS=postgresql
+RUN set -e; for set in ${EXTRAS}; do \
+        pip install --require-hashes --no-deps -r "requirements/${set}.txt"; \
+    done
+# "no" leaves torch out: the baked in networks run in OpenVINO, and no other can be loaded.
+ARG KEEP_TORCH=yes
 # What no server needs: the tables of Ultralytics' training runs, reports to Intel, tests, headers,
 # OpenVINO on graphics cards, pip itself. A list (SBOM, CycloneDX) says what is left.
 RUN if [ "${KEEP_TORCH}" = no ]; then \

@@ -133,7 +133,8 @@ def serve_here(settings: Settings) -> None:
     """
     with listen(settings) as free:  # Serve would say nothing of an address that is taken
         address, port = address_of(free), free.getsockname()[1]
-    ray.init(include_dashboard=False, log_to_driver=False)
+    # Not the cluster that this machine may be a node of, or was one of.
+    ray.init("local", include_dashboard=False, log_to_driver=False)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -74,8 +74,8 @@ class Containers:
         mounts = [f"{BUNDLE}:{BUNDLE}:ro", *self._wheels()]
         arguments = {"PYTHON_IMAGE": BASE, **arguments}
         self.run(
-            needed("buildah", "buildah"), "bud", "--isolation", "chroot", "--network", "host",
-            "--format", "docker",
+            needed("buildah", "buildah"), "bud", "--layers", "--format", "docker",
+            "--isolation", "chroot", "--network", "host",
             *(f"--volume={mount}" for mount in mounts),
             *(f"--build-arg={name}={value}" for name, value in arguments.items()),
             "--tag", tag, ".",
