@@ -69,11 +69,16 @@ class OnlineTracker(ABC):
         Raises
         ------
         models.errors.InvalidInput
-            What was expected and what came. The tracker's state is as before the call.
+            What was expected and what came. The tracker's state is as before the call, also where
+            a callable raises.
         """
         observation = observe(boxes, scores, classes, embeddings, frame, self._width)
-        self._motion = IDENTITY
-        tracks = self._step(observation, self._clock.since(timestamp))
+        before, self._motion = self._motion, IDENTITY
+        try:
+            tracks = self._step(observation, self._clock.since(timestamp))
+        except Exception:
+            self._motion = before
+            raise
         self._clock.tick(timestamp)
         if observation.appearance is not None:
             self._width = observation.appearance.width
@@ -92,7 +97,10 @@ class OnlineTracker(ABC):
 
     @abstractmethod
     def _step(self, observation: Observation, dt: float) -> Tracks:
-        """Follow the tracks into the next frame, ``dt`` frames after the one before."""
+        """Follow the tracks into the next frame, ``dt`` frames after the one before.
+
+        Embeddings are asked for, which may fail, before any state changes.
+        """
 
     @abstractmethod
     def _clear(self) -> None:

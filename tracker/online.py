@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from tracker import life
@@ -71,6 +73,8 @@ class Online(OnlineTracker):
         self._looks = Looks()
         self._next_id = 1
         self._camera = CameraMotion()
+        # What becomes of it with this frame, unless an embedder raises.
+        self._next_camera = self._camera
         # Width and height of the image; without frames, of what was seen of it.
         self._size = (0.0, 0.0)
 
@@ -116,13 +120,15 @@ class Online(OnlineTracker):
         """States of the tracks in this frame."""
         state = track_table.states(self._tracks)
         if observation.frame is not None:
-            self._motion = self._camera.estimate(observation.frame, observation.boxes)
+            self._next_camera = copy(self._camera)
+            self._motion = self._next_camera.estimate(observation.frame, observation.boxes)
             if not np.array_equal(self._motion, IDENTITY):
                 state = self.settings.filter.warp(state, self._motion)
         return self.settings.filter.predict(state, dt)
 
     def _see(self, observation: Observation) -> None:
         if observation.frame is not None:
+            self._camera = self._next_camera
             height, width = observation.frame.shape[:2]
             self._size = (float(width), float(height))
         elif len(observation):

@@ -12,7 +12,7 @@ from tracker.kalman import BoxFilter
 from tracker.observation import Observation
 from tracker.presets.bytetrack import ByteTrack, ByteTrackSettings
 from tracker.table import states
-from tracker.types import Embeddings, Float, Integer, Mask
+from tracker.types import Embeddings, Float, Integer, Mask, Tracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,10 @@ class BoTSort(ByteTrack):
         super()._clear()
         self._embeddings: Embeddings = np.zeros((0, 0), np.float32)
         self._camera = CameraMotion()
+
+    def _step(self, observation: Observation, dt: float) -> Tracks:
+        self._fetch(observation, min(self.settings.high, self.settings.birth))
+        return super()._step(observation, dt)
 
     def _predict(self, observation: Observation, dt: float) -> None:
         super()._predict(observation, dt)

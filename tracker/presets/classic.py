@@ -53,6 +53,11 @@ class ClassicTracker(OnlineTracker):
         self._begin(np.setdiff1d(sure, found), observation, measured)
         return answer
 
+    def _fetch(self, observation: Observation, confidence: float) -> None:
+        """Ask for the embeddings of all detections from a confidence on."""
+        if observation.appearance is not None:
+            observation.appearance.rows(np.flatnonzero(observation.scores >= confidence))
+
     @abstractmethod
     def _associate(self, observation: Observation, measured: Float) -> tuple[Integer, Integer]:
         """Rows of tracks and of detections that belong together, each at most once."""

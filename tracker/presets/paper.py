@@ -14,7 +14,7 @@ from tracker.observation import Observation
 from tracker.overlap import overlap
 from tracker.presets.classic import ClassicTracker
 from tracker.table import HITS, ID, MISSED, states
-from tracker.types import Embeddings, Float, Integer, Mask
+from tracker.types import Embeddings, Float, Integer, Mask, Tracks
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,10 @@ class PaperTracker(ClassicTracker):
     def _clear(self) -> None:
         super()._clear()
         self._gallery = Gallery(self.settings.budget)
+
+    def _step(self, observation: Observation, dt: float) -> Tracks:
+        self._fetch(observation, self.settings.min_confidence)
+        return super()._step(observation, dt)
 
     def _associate(self, observation: Observation, measured: Float) -> tuple[Integer, Integer]:
         seen = np.flatnonzero(observation.scores >= self.settings.min_confidence)
