@@ -87,9 +87,13 @@ def read_entries(path: Path, known: Mapping[str, tuple[str, ...]]) -> dict[str, 
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidInput(f"catalogue {path}: cannot be read ({error})") from error
-    lists = {**known, **read_classes(tables)}
+    try:
+        lists = {**known, **read_classes(tables)}
+        named = _table("entries", tables.get("entries", {}))
+    except InvalidInput as error:
+        raise InvalidInput(f"catalogue {path}: {error}") from error
     entries = {}
-    for name, table in tables.get("entries", {}).items():
+    for name, table in named.items():
         try:
             entries[name] = _parse(name, table, lists, path.parent)
         except InvalidInput as error:
@@ -98,21 +102,27 @@ def read_entries(path: Path, known: Mapping[str, tuple[str, ...]]) -> dict[str, 
 
 
 def read_classes(tables: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The named lists of classes in a catalogue file."""
-    return {name: tuple(map(str, names)) for name, names in tables.get("classes", {}).items()}
+    """The named lists of classes in a catalogue file.
+
+    Raises
+    ------
+    InvalidInput
+        There is something else than lists.
+    """
+    named = _table("classes", tables.get("classes", {}))
+    return {name: tuple(map(str, _list(name, value))) for name, value in named.items()}
 
 
-def _parse(
-    name: str, table: Mapping[str, Any], lists: Mapping[str, tuple[str, ...]], base: Path
-) -> Entry:
+def _parse(name: str, given: object, lists: Mapping[str, tuple[str, ...]], base: Path) -> Entry:
     """One entry; everything wrong with it is an `InvalidInput`."""
+    table = _table("entry", given)
     unknown = set(table) - _KEYS
     missing = {"task", "sha256", "sources"} - set(table)
     if unknown or missing:
         raise InvalidInput(f"unknown keys {sorted(unknown)}, missing keys {sorted(missing)}")
-    sources = tuple(parse_source(source, base) for source in table["sources"])
+    sources = tuple(parse_source(source, base) for source in _list("sources", table["sources"]))
     local = all(isinstance(source, LocalFile) for source in sources)
-    size = table.get("size")
+    size, end_to_end = table.get("size"), table.get("end_to_end", False)
     entry = Entry(
         name=name,
         task=str(table["task"]),
@@ -120,10 +130,10 @@ def _parse(
         sha256=str(table["sha256"]).lower(),
         size=size,
         licence=str(table.get("licence", "not stated")),
-        classes=_classes(table.get("classes", ()), lists),
+        classes=_classes(table.get("classes", []), lists),
         notes=str(table.get("notes", "")),
         sources=sources,
-        end_to_end=bool(table.get("end_to_end", False)),
+        end_to_end=end_to_end,
         network=str(table.get("network", "")),
     )
     _check(_NAME.fullmatch(name), f"name: expected {_NAME.pattern}, got {name!r}")
@@ -131,15 +141,28 @@ def _parse(
     _check(_FILE.fullmatch(entry.file), f"file: expected a plain file name, got {entry.file!r}")
     _check(_SHA256.fullmatch(entry.sha256), "sha256: expected 64 hexadecimal digits")
     _check(
-        (size is None and local) or (isinstance(size, int) and size > 0),
+        (size is None and local) or (type(size) is int and size > 0),
         f"size: expected the bytes of the file, got {size!r}",
     )
+    _check(isinstance(end_to_end, bool), f"end_to_end: expected true or false, got {end_to_end!r}")
     return entry
 
 
 def _check(right: object, message: str) -> None:
     if not right:
         raise InvalidInput(message)
+
+
+def _table(name: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InvalidInput(f"{name}: expected a table, got {value!r}")
+    return value
+
+
+def _list(name: str, value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise InvalidInput(f"{name}: expected a list, got {value!r}")
+    return value
 
 
 def _default_file(sources: tuple[Source, ...]) -> str:
@@ -153,6 +176,6 @@ def _classes(value: object, lists: Mapping[str, tuple[str, ...]]) -> tuple[str, 
         if value not in lists:
             raise InvalidInput(f"classes: expected a list or one of {sorted(lists)}, got {value!r}")
         return lists[value]
-    if isinstance(value, list | tuple):
-        return tuple(map(str, value))
-    raise InvalidInput(f"classes: expected a list or the name of one, got {value!r}")
+    if not isinstance(value, list):
+        raise InvalidInput(f"classes: expected a list or the name of one, got {value!r}")
+    return tuple(map(str, value))

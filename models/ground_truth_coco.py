@@ -100,7 +100,7 @@ def read_results(path: Path, truth: GroundTruth) -> list[Detections]:
 def _load(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"{path}: a JSON file expected: {error}") from error
 
 
@@ -118,7 +118,7 @@ def _each(path: Path, data: Any, part: str | None, read: Callable[[dict[str, Any
             answers.append(read(entry))
         except KeyError as error:
             raise InvalidInput(f"{place}: {error} is missing") from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(f"{place}: {error}") from error
     return answers
 

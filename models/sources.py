@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from models.errors import InvalidInput
@@ -67,12 +67,12 @@ class Archive:
 Source: TypeAlias = LocalFile | Address | Archive
 
 
-def parse_source(table: Mapping[str, Any], base: Path) -> Source:
+def parse_source(table: object, base: Path) -> Source:
     """The source that one table of a catalogue file describes.
 
     Parameters
     ----------
-    table : mapping
+    table : object
         ``{path}``, ``{address}``, or ``{wheel | sdist | npm, version, member}``.
     base : Path
         Folder of the catalogue file; a relative ``path`` starts there.
@@ -82,21 +82,36 @@ def parse_source(table: Mapping[str, Any], base: Path) -> Source:
     InvalidInput
         The table is none of these.
     """
-    match dict(table):
+    match table:
         case {"path": str(path), **rest} if not rest:
-            return LocalFile(base / Path(path).expanduser())
+            return LocalFile(base / _expanded(path))
         case {"address": str(url), **rest} if not rest:
-            if urlsplit(url).scheme not in ("http", "https"):
-                raise InvalidInput(f"address: expected http or https, got {url!r}")
-            return Address(url)
+            return Address(_web_address(url))
         case {"version": str(version), "member": str(member), **rest} if len(rest) == 1:
             for kind in ARCHIVE_KINDS:
                 if isinstance(project := rest.get(kind), str):
                     return Archive(kind, project, version, _safe_member(member))
     raise InvalidInput(
         "source: expected {path}, {address}, or {wheel, sdist or npm, version, member}, "
-        f"got {dict(table)}"
+        f"got {table!r}"
     )
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InvalidInput(f"path: a folder that there is expected for ~, got {path!r}") from error
+
+
+def _web_address(url: str) -> str:
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise InvalidInput(f"address: expected http or https, got {url!r}: {error}") from error
+    if scheme not in ("http", "https"):
+        raise InvalidInput(f"address: expected http or https, got {url!r}")
+    return url
 
 
 def _safe_member(member: str) -> str:

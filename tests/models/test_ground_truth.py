@@ -219,7 +219,12 @@ def change(**parts: Any) -> str:
         ("[]", "an object with images, annotations and categories expected"),
         (change(images={}), "images: a list expected, got dict"),
         (change(images=[3]), r"images\[0\]: an object expected, got int"),
+        ("[" * 100_000, "a JSON file expected"),
         (change(images=[{"id": 1}]), r"images\[0\]: 'file_name' is missing"),
+        (
+            change(images=[{"id": 1, "file_name": "a.png", "width": 1e999, "height": 1}]),
+            r"images\[0\]: cannot convert float infinity",
+        ),
         (change(categories=[]), r"annotations\[0\]: an image and a category of this file"),
         (
             change(annotations=[{"image_id": 7, "category_id": 10, "bbox": [0, 0, -1, 1]}]),
