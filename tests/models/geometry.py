@@ -52,7 +52,11 @@ def iou_by_definition(a: Floats, b: Floats) -> float:
 def greedy_by_definition(
     boxes: Floats, scores: Floats, classes: NDArray[np.int64], threshold: float
 ) -> list[int]:
-    """Greedy suppression as it is told: take the best, drop what overlaps it, repeat."""
+    """Greedy suppression as it is told: take the best, drop what overlaps it, repeat.
+
+    The threshold is rounded as the overlaps are, so that 2/40 is not above 0.05.
+    """
+    most = float(boxes.dtype.type(threshold))
     rest = sorted(range(len(boxes)), key=lambda row: (-scores[row], row))
     kept = []
     while rest:
@@ -61,7 +65,6 @@ def greedy_by_definition(
         rest = [
             row
             for row in rest
-            if classes[row] != classes[best]
-            or iou_by_definition(boxes[best], boxes[row]) <= threshold
+            if classes[row] != classes[best] or iou_by_definition(boxes[best], boxes[row]) <= most
         ]
     return kept

@@ -97,6 +97,10 @@ def test_an_overlap_of_exactly_the_threshold_stays() -> None:
     scores = np.asarray([0.9, 0.8])
     assert nms(boxes, scores, 0.5).tolist() == [0, 1]
     assert nms(boxes, scores, 0.4999).tolist() == [0]
+    # 2/40, which single precision rounds upwards.
+    boxes = np.asarray([[0, 4, 6, 5], [4, 4, 10, 10]], np.float32)
+    assert nms(boxes, scores, 0.05).tolist() == [0, 1]
+    assert nms(boxes, scores, 0.04999).tolist() == [0]
 
 
 @pytest.mark.usefixtures("engine")
@@ -176,6 +180,11 @@ def test_soft_nms_lowers_scores_as_in_the_paper() -> None:
     np.testing.assert_allclose(gaussian, np.asarray([0.9, 0.5, 0.8 * math.exp(-0.25 / 0.5)]))
     assert soft_nms(boxes, scores, score_threshold=0.6)[0].tolist() == [0]
     assert soft_nms(boxes, scores, score_threshold=0.5)[0].tolist() == [0, 2], "0.5 is not below"
+
+
+def test_soft_suppression_by_default_keeps_a_thousandth() -> None:
+    rows, scores = soft_nms(np.asarray([[0.0, 0, 1, 1], [5, 5, 6, 6]]), np.asarray([1e-3, 0.9e-3]))
+    assert (rows.tolist(), scores.tolist()) == ([0], [1e-3])
 
 
 @given(drawn=scored_boxes(), method=st.sampled_from(["linear", "gaussian"]))
