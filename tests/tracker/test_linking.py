@@ -105,6 +105,12 @@ def test_heights_must_not_differ_much(growth: float, one: bool) -> None:
     assert linked(tracks, [LEFT, LEFT]) == [0, 0 if one else 1]
 
 
+def test_the_dearest_link_that_is_possible_is_made_all_the_same() -> None:
+    """Looks at a right angle, half a height away: whatever may be one trajectory becomes one."""
+    lenient = replace(RULE, look_alike=1.0, motion=0.95)
+    assert linked(after_a_gap(5, 349.0), [LEFT, UP], lenient) == [0, 0]
+
+
 def test_classes_are_kept_apart() -> None:
     assert linked(after_a_gap(1), [LEFT, LEFT], classes=[2, 7]) == [0, 1]
 

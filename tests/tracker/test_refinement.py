@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tracker.linking import Linking
 from tracker.refinement import Refinement, assemble, share_inside, shown
@@ -91,6 +92,29 @@ def test_a_long_time_unseen_cuts_a_track(gap: int, pieces: int) -> None:
     rule = replace(LENIENT, linking=Linking(rounds=0))
     assert len(set(owners(standing(frames), rule))) == pieces
     assert len(set(owners(standing(frames), replace(rule, linking=Linking())))) == 1
+
+
+def unlike_one_by_one(pieces: int) -> NDArray[np.float32]:
+    """Looks of pieces: each is like the mean of those before it, and too unlike any of them."""
+    apart = np.sqrt(1 - 0.705**2)
+    looks = [np.eye(pieces)[0], 0.72 * np.eye(pieces)[0] + np.sqrt(1 - 0.72**2) * np.eye(pieces)[1]]
+    for new in range(2, pieces):
+        mean = np.mean(looks, axis=0)
+        looks.append(0.705 * mean / np.linalg.norm(mean) + apart * np.eye(pieces)[new])
+    return np.array(looks, np.float32)
+
+
+@pytest.mark.parametrize(("rounds", "tracks"), [(0, 5), (1, 4), (2, 3), (3, 2), (None, 2)])
+def test_each_round_links_what_is_like_the_chains_of_the_one_before(
+    rounds: int | None, tracks: int
+) -> None:
+    """And by default there are three."""
+    piece = np.repeat(np.arange(5), 10)
+    frames = np.arange(50) + 15 * piece
+    found = replace(standing(frames.tolist()), embeddings=unlike_one_by_one(5)[piece])
+    linking = Linking() if rounds is None else Linking(rounds=rounds)
+    owner = owners(found, replace(LENIENT, linking=linking), piece.tolist())
+    assert owner == np.maximum(piece - (5 - tracks), 0).tolist()
 
 
 def test_nothing_stays_nothing() -> None:
