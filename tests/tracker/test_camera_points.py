@@ -25,6 +25,8 @@ FRAME = np.zeros((240, 480, 3), np.uint8)
 """As wide as the copy may be: pixels of the copy are pixels of the frame."""
 LARGE = np.zeros((480, 960, 3), np.uint8)
 """Twice as wide: its copy is half of it."""
+HUGE = np.zeros((960, 1920, 3), np.uint8)
+"""Four times as wide."""
 GRID = np.array([[10.0 * x, 10.0 * y] for y in range(1, 11) for x in range(1, 13)])
 """120 points, ten pixels apart."""
 
@@ -71,22 +73,22 @@ def moving(seen: Seen, settings: CameraSettings | None = None) -> CameraMotion:
     return camera
 
 
-@pytest.mark.parametrize(("frame", "scale"), [(FRAME, 1.0), (LARGE, 2.0)])
+@pytest.mark.parametrize(("frame", "scale"), [(FRAME, 1.0), (LARGE, 2.0), (HUGE, 4.0)])
 def test_points_that_come_under_a_box_are_not_followed_on(
     seen: Seen, frame: NDArray[np.uint8], scale: float
 ) -> None:
     camera, box = CameraMotion(), np.array([[300.0, 0, 400, 200], [20, 10, 40, 30]])
-    seen.corners = GRID[:24]
+    seen.corners = GRID[:36]
     camera.estimate(frame, NOBODY)
     camera.estimate(frame, scale * box)
     camera.estimate(frame, NOBODY)
     # Its border belongs to the box.
-    under = np.isin(GRID[:24, 0], [20, 30, 40]) & np.isin(GRID[:24, 1], [10, 20, 30])
-    np.testing.assert_array_equal(seen.followed[0], GRID[:24])
-    np.testing.assert_array_equal(seen.followed[1], GRID[:24][~under])
+    under = np.isin(GRID[:36, 0], [20, 30, 40]) & np.isin(GRID[:36, 1], [10, 20, 30])
+    np.testing.assert_array_equal(seen.followed[0], GRID[:36])
+    np.testing.assert_array_equal(seen.followed[1], GRID[:36][~under])
 
 
-@pytest.mark.parametrize(("frame", "scale"), [(FRAME, 1.0), (LARGE, 2.0)])
+@pytest.mark.parametrize(("frame", "scale"), [(FRAME, 1.0), (LARGE, 2.0), (HUGE, 4.0)])
 def test_no_corner_is_looked_for_under_a_box(
     seen: Seen, frame: NDArray[np.uint8], scale: float
 ) -> None:
@@ -110,6 +112,8 @@ def test_a_standing_camera_is_watched_by_few_of_the_points(
 
 
 def test_a_moving_camera_is_followed_by_all_of_them(seen: Seen) -> None:
+    """And more than 120 are not looked for."""
+    seen.corners = np.vstack((GRID, GRID + 5.0))
     camera = moving(seen)
     camera.estimate(FRAME, NOBODY)
     np.testing.assert_array_equal(seen.followed[-1], GRID)
@@ -231,7 +235,7 @@ def test_a_point_agrees_up_to_a_pixel_and_a_half(seen: Seen, off: float, counted
     assert middle[1] == pytest.approx(off / 4 if counted else 0.0, abs=0.02)
 
 
-@pytest.mark.parametrize(("frame", "scale"), [(FRAME, 1.0), (LARGE, 2.0)])
+@pytest.mark.parametrize(("frame", "scale"), [(FRAME, 1.0), (LARGE, 2.0), (HUGE, 4.0)])
 def test_a_turn_with_zoom_and_shift_is_told_in_pixels_of_the_frame(
     seen: Seen, frame: NDArray[np.uint8], scale: float
 ) -> None:
