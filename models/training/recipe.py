@@ -85,8 +85,8 @@ class Recipe:
             if getattr(self, name) < least:
                 raise InvalidInput(f"{name}: at least {least} expected, got {getattr(self, name)}")
         for name in ("samples", "paste", "seed"):
-            if getattr(self, name) < 0:
-                raise InvalidInput(f"{name}: no negative number expected")
+            if not getattr(self, name) >= 0:
+                raise InvalidInput(f"{name}: at least 0 expected, got {getattr(self, name)}")
         if not 0 <= self.mosaic <= 1:
             raise InvalidInput(f"mosaic: a share from 0 to 1 expected, got {self.mosaic}")
         if not 0 < self.lr < 1:

@@ -148,7 +148,8 @@ def test_segmenters_need_outlines(tmp_path: Path) -> None:
         ({"batch": 1}, "at least 2"),
         ({"mosaic": 1.5}, "share"),
         ({"lr": 0}, "lr"),
-        ({"paste": -1}, "negative"),
+        ({"paste": -1}, "paste: at least 0 expected, got -1"),
+        ({"paste": float("nan")}, "paste: at least 0 expected, got nan"),
         ({"data": ()}, "at least one"),
     ],
 )
