@@ -44,8 +44,8 @@ _log = logging.getLogger(__name__)
 # is here, where the import lets one thread in.
 _ = openvino.Tensor(np.zeros(1, np.uint8)).data
 
-# OpenVINO's own compiler of small kernels is off. What it takes out of the layers costs more than it
-# saves, and in eight bits rounds otherwise for one shape than for any.
+# OpenVINO's compiler of small kernels is off: what it takes out of the layers costs more than it
+# saves, and in eight bits it rounds otherwise for one shape than for any.
 _PLAIN_LAYERS = {"SNIPPETS_MODE": "DISABLE"}
 
 _TYPES = {"f32": openvino.Type.f32, "bf16": openvino.Type.bf16, "f16": openvino.Type.f16}

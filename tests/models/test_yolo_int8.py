@@ -64,7 +64,12 @@ def test_rounded_network_answers_nearly_the_same(network: openvino.Model) -> Non
     assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()
 
 
-def test_layers_between_the_first_and_the_head_are_rounded(network: openvino.Model) -> None:
+def test_all_layers_but_the_head_and_those_with_attention_are_rounded(
+    network: openvino.Model,
+) -> None:
+    for node in network.get_ordered_ops():
+        if node.get_type_name() == "Add" and "/model.2/" in node.get_friendly_name():
+            node.set_friendly_name("/model.2/m/attn/Add")
     quantise(network, [pixels(2)])
     weighed = {
         node.get_friendly_name()[: len("/model.0")]: node.input_value(1).get_node().get_type_name()
@@ -72,7 +77,15 @@ def test_layers_between_the_first_and_the_head_are_rounded(network: openvino.Mod
         if node.get_type_name() == "Convolution"
     }
     kinds = [weighed[name] for name in sorted(weighed)]
-    assert kinds == ["Constant", "FakeQuantize", "FakeQuantize", "Constant"]
+    assert kinds == ["FakeQuantize", "FakeQuantize", "Constant", "Constant"]
+
+
+def test_pixels_stay_as_they_are(network: openvino.Model) -> None:
+    quantise(network, [pixels(2)])
+    first = next(one for one in network.get_ordered_ops() if one.get_type_name() == "Convolution")
+    steps = first.input_value(0).get_node()
+    ends = [float(steps.input_value(end).get_node().get_data().item()) for end in (1, 2, 3, 4)]
+    assert ends == [0, 255, 0, 255]
 
 
 @pytest.mark.weights
