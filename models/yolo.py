@@ -52,7 +52,7 @@ class YoloDetector(BatchDetector):
         self.slots = network.slots
         self.max_batch = network.max_batch
         masks = ("coefficients", "prototypes") if spec.task == "segment" else ()
-        self._outputs = ("features", "logits", *masks, *(("anchors",) if thinned else ()))
+        self._outputs = ("features", "logits", "best", *masks, *(("anchors",) if thinned else ()))
 
     def preprocess(self, image: Image, imgsz: int | None = None) -> PreparedImage:
         """Letterbox an image, padded to the stride alone. Any thread.

@@ -12,7 +12,7 @@ from models.errors import ModelError
 from models.exports import export_once
 from models.yolo_head import HeadSpec
 
-EXPORT_VERSION = 3
+EXPORT_VERSION = 4
 """Raised whenever the exported network changes, so that older files are not taken for it."""
 
 _SPEC = "trackline"
@@ -21,6 +21,7 @@ _AXES = {
     "pixels": {0: "batch", 1: "height", 2: "width"},
     "features": _ANY,
     "logits": _ANY,
+    "best": {0: "batch", 1: "anchors"},
     "coefficients": _ANY,
     "prototypes": {0: "batch", 2: "rows", 3: "columns"},
 }

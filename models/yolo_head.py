@@ -81,6 +81,8 @@ class RawHead:
         What the sides of a box are read from.
     logits : [C, A]
         Class scores before the sigmoid.
+    best : [A]
+        The highest of each anchor, so that the others need not be looked at.
     coefficients : [M, A] or None
         Weights of the mask prototypes, where the network segments.
     prototypes : [M, h, w] or None
@@ -91,6 +93,7 @@ class RawHead:
 
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
+    best: NDArray[np.float32]
     coefficients: NDArray[np.float32] | None = None
     prototypes: NDArray[np.float32] | None = None
     anchors: NDArray[np.float32] | None = None
@@ -121,7 +124,7 @@ def candidates(
     classes; the other heads count by their best.
     """
     floor = logit(options.conf)
-    columns = np.flatnonzero(raw.logits.max(axis=0) > floor)
+    columns = np.flatnonzero(raw.best > floor)
     logits = raw.logits[:, columns]
     if spec.end_to_end and not options.agnostic:
         classes, hits = np.nonzero(logits > floor)

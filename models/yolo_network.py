@@ -28,8 +28,8 @@ class YoloNetwork(nn.Module):
     """A YOLO network from uint8 pixels to its undecoded head.
 
     Takes uint8 [B, H, W, 3] in BGR order, H and W multiples of the largest stride. Answers box
-    features [B, F, A] and logits [B, C, A]; where it segments, also mask coefficients
-    [B, M, A] and prototypes [B, M, H / 4, W / 4].
+    features [B, F, A], logits [B, C, A] and the highest logit of each anchor [B, A]; where it
+    segments, also mask coefficients [B, M, A] and prototypes [B, M, H / 4, W / 4].
 
     Parameters
     ----------
@@ -84,11 +84,12 @@ class BestAnchors(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """The thinned answer to a batch of pixels."""
-        features, logits, *masks = self.network(pixels)
-        best = logits.amax(dim=1)
-        anchors = best.topk(min(self.count, best.shape[1]), dim=1).indices
-        thinned = [_at(output, anchors) for output in (features, logits, *masks[:1])]
-        return *thinned, *masks[1:], anchors
+        features, logits, best, *masks = self.network(pixels)
+        best, anchors = best.topk(min(self.count, best.shape[1]), dim=1)
+        features, logits, *coefficients = (
+            _at(output, anchors) for output in (features, logits, *masks[:1])
+        )
+        return features, logits, best, *coefficients, *masks[1:], anchors
 
 
 def _at(output: Tensor, anchors: Tensor) -> Tensor:
@@ -110,7 +111,8 @@ class _Undecoded(nn.Module):
         self.f, self.i = head.f, head.i
 
     def forward(self, levels: list[Tensor]) -> tuple[Tensor, ...]:
-        answer = [_per_anchor(self.boxes, levels), _per_anchor(self.classes, levels)]
+        logits = _per_anchor(self.classes, levels)
+        answer = [_per_anchor(self.boxes, levels), logits, logits.amax(dim=1)]
         if self.coefficients is not None and self.prototypes is not None:
             answer.append(_per_anchor(self.coefficients, levels))
             answer.append(self.prototypes(levels if self.all_levels else levels[0]))

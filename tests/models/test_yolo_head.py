@@ -44,7 +44,7 @@ def raw(scores: dict[tuple[int, int], float]) -> RawHead:
     logits = np.full((3, COUNT), -9, np.float32)
     for place, confidence in scores.items():
         logits[place] = logit(confidence)
-    return RawHead(np.ones((4, COUNT), np.float32), logits)
+    return RawHead(np.ones((4, COUNT), np.float32), logits, logits.max(axis=0))
 
 
 def test_anchors_stand_in_the_middle_of_their_cells_row_by_row() -> None:

@@ -65,6 +65,7 @@ def test_decoded_answer_is_that_of_the_model_itself(
     answer = answer.get("one2one" if end_to_end else "one2many", answer)
     raw = RawHead(*outputs)
     np.testing.assert_allclose(raw.logits, answer["scores"][0].numpy(), rtol=1e-3, atol=1e-3)
+    np.testing.assert_array_equal(raw.best, raw.logits.max(axis=0))
     spec = network.spec
     everything = DetectOptions(conf=0)
     found = candidates(raw, spec, (96, 128), everything)
