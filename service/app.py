@@ -127,9 +127,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             stack.push_async_callback(asyncio.to_thread, part.close)
         stack.push_async_callback(asyncio.to_thread, state.results.close)
         stack.callback(state.shutdown.begin)
-        state.models.start()
-        await asyncio.to_thread(state.decoders.start)
-        await asyncio.to_thread(state.jobs.start)
+        try:
+            state.models.start()
+            await asyncio.to_thread(state.decoders.start)
+            await asyncio.to_thread(state.jobs.start)
+        except Exception as error:
+            state.shutdown.failure = error
+            raise
         yield
 
 

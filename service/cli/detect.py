@@ -119,10 +119,21 @@ def _write_images(
     folder = several or output.is_dir()
     if folder:
         output.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
     for path, image, detections in found:
-        target = output / f"{path.stem}.jpg" if folder else output
+        target = output / f"{_free(path.stem, taken)}.jpg" if folder else output
         target.write_bytes(encode_jpeg(draw_detections(image, detections)))
         typer.echo(f"{target}: {len(detections)} objects", err=True)
+
+
+def _free(stem: str, taken: set[str]) -> str:
+    """A name that no other picture has taken; `photo.png` after `photo.jpg` is `photo-2`."""
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}"
+    taken.add(name)
+    return name
 
 
 def _write_text(

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from models.errors import InvalidInput, TracklineError
+from models.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from socket import socket
+
+    from service.http.server import Server
     from service.settings import Settings
 
 
@@ -51,6 +54,7 @@ def serve(
     from service.app import create_app
     from service.http import logs
     from service.http.server import Server, listen
+    from service.inference.registry import known
     from service.settings import Settings
 
     given: dict[str, Any] = {"host": host, "port": port, "models": models}
@@ -65,18 +69,27 @@ def serve(
     if engine is Engine.RAY:
         _serve_on_ray(settings)
         return
+    for name in settings.models:
+        if name not in known():
+            raise InvalidInput(f"no detector {name}; `trackline models list` shows them")
     sock = listen(settings)
     app = create_app(settings)
-    status = 0
-    try:
-        Server(app, settings).run(sockets=[sock])
-    except SystemExit as ended:  # of uvicorn's own, with a status that says nothing here
-        raise TracklineError("the server could not start; its log says why") from ended
-    except KeyboardInterrupt:
-        status = INTERRUPTED
+    status = _run(Server(app, settings), sock)
     if app.state.engine.loading:
         _leave(status)
     sys.exit(status)
+
+
+def _run(server: Server, sock: socket) -> int:
+    """Serve until the end; the status that the process ends with."""
+    try:
+        server.run(sockets=[sock])
+    except SystemExit:  # of uvicorn's own, with a status that says nothing here
+        sys.stderr.write(f"trackline: the server could not start: {server.failure}\n")
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
 
 
 def _leave(status: int) -> NoReturn:

@@ -64,6 +64,8 @@ def track(
     """Follow the objects of a video."""
     if refine and delay:
         raise InvalidInput("refine and delay both smooth the tracks: give one of them")
+    if save_video is not None and not save_video.parent.is_dir():
+        raise InvalidInput(f"{save_video}: there is no folder {save_video.parent} to write it to")
     from service.tracks.lines import ndjson
     from service.tracks.local import Request
 

@@ -15,10 +15,13 @@ class Shutdown:
     ----------
     begun : threading.Event
         Set when the signal came, before anything is closed.
+    failure : Exception or None
+        What kept the server from starting.
     """
 
     def __init__(self) -> None:
         self.begun = threading.Event()
+        self.failure: Exception | None = None
         self._callbacks: list[Callable[[], None]] = []
 
     def on_begin(self, callback: Callable[[], None]) -> None:

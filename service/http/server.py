@@ -55,6 +55,12 @@ class Server(uvicorn.Server):
             )
         )
 
+    @property
+    def failure(self) -> Exception | None:
+        """What kept it from starting."""
+        failure: Exception | None = self._app.state.shutdown.failure
+        return failure
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say where."""
         self._loop = asyncio.get_running_loop()

@@ -112,6 +112,24 @@ def test_wrong_usage_is_status_2(arguments: tuple[str, ...]) -> None:
     assert trackline(*arguments).returncode == 2
 
 
+def test_pictures_of_the_same_name_are_all_drawn(photo: Path, tmp_path: Path) -> None:
+    other = photo.with_suffix(".jpg")
+    cv2.imwrite(str(other), picture(3))
+    out = tmp_path / "drawn"
+    command = ("detect", photo, other, "--model", "fake", "--format", "image", "-o", out)
+    assert trackline(*command).returncode == 0
+    assert sorted(path.name for path in out.iterdir()) == ["photo-2.jpg", "photo.jpg"]
+
+
+def test_a_video_that_could_not_be_written_is_not_followed_first(
+    video: Path, tmp_path: Path
+) -> None:
+    drawn = tmp_path / "nowhere" / "drawn.mp4"
+    done = trackline("track", video, "--model", "fake", "--save-video", drawn)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"there is no folder {drawn.parent}" in done.stderr
+
+
 def test_refined_tracks_have_every_frame_once(video: Path) -> None:
     done = trackline("track", video, "--model", "fake", "--embedder", "colour", "--refine")
     lines = [json.loads(line) for line in done.stdout.splitlines()]

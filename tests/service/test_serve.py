@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import orjson
@@ -156,6 +157,25 @@ def test_a_port_that_is_taken_is_one_clear_line() -> None:
             assert running.stderr is not None
             (line,) = running.stderr.read().splitlines()
     assert line.startswith(f"trackline: cannot listen on 127.0.0.1:{port}: ")
+
+
+def test_a_model_that_is_in_no_catalogue_is_one_clear_line() -> None:
+    with process("--port", "0", "--models", "fake,yolo99") as running:
+        assert running.wait(START) == 1
+        assert running.stderr is not None
+        (line,) = running.stderr.read().splitlines()
+    assert line == "trackline: no detector yolo99; `trackline models list` shows them"
+
+
+def test_what_keeps_it_from_starting_is_said_in_the_last_line(tmp_path: Path) -> None:
+    taken = tmp_path / "file"
+    taken.write_bytes(b"")
+    with process("--port", "0", "--models", "fake", TRACKLINE_JOBS_DIR=str(taken)) as running:
+        assert running.wait(START) == 1
+        assert running.stderr is not None
+        *_, line = running.stderr.read().splitlines()
+    assert line.startswith("trackline: the server could not start: ")
+    assert str(taken) in line
 
 
 @pytest.mark.parametrize(
