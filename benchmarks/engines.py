@@ -22,6 +22,8 @@ from models import catalog
 
 ENGINES = ("local", "ray")
 IDLE_SECONDS = 20.0
+FIRST, SETTLE_SECONDS = 40, 10.0
+"""Pictures, and a pause after them, in which the network is compiled for their shape."""
 PICTURES = 40
 FRAMES = 150
 LONG = 300.0
@@ -48,7 +50,9 @@ def measure(process: Process) -> dict[str, float]:
             answer = http.post("/v1/track", params={"end": FRAMES}, content=video)
             assert json.loads(answer.text.splitlines()[-1])["type"] == "end"
 
-        detect(3)
+        detect(FIRST)
+        time.sleep(SETTLE_SECONDS)
+        waits.clear()
         spans = {
             "picture": _span(process, detect, PICTURES),
             "frame": _span(process, track, FRAMES),
