@@ -73,7 +73,8 @@ class Jobs:
         self._means = Means(settings, models, decoders, metrics)
         self._store: JobStore | None = None
         self._lock = FileLock(self.root / "lock", thread_local=False)
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # the event loop waits for it: never held for long
+        self._picking = threading.Lock()
         self._queue: deque[str] = deque()
         self._running: dict[str, JobRun] = {}
         self._feeds: dict[str, Feed] = {}
@@ -279,40 +280,58 @@ class Jobs:
         """The next job, or none after a while or when the server stops."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or self._queue, SWEEP_SECONDS)
-            if self._stopping or not self._queue:
-                return None
-            job_id = self._queue[0]
+        with self._picking:
+            with self._changed:
+                if self._stopping or not self._queue:
+                    return None
+                job_id = self._queue[0]
             record = self.store.find(job_id)
-            self._queue.popleft()
-            feed = self._feeds.get(job_id)
-            if record is None or feed is None:
-                return None
-            run = JobRun(record, self.folder(job_id), feed, self._means, self.store)
-            self._running[job_id] = run
-            return run
+            with self._changed:
+                if self._stopping or job_id not in self._queue:
+                    return None
+                self._queue.remove(job_id)
+                feed = self._feeds.get(job_id)
+                if record is None or feed is None:
+                    return None
+                run = JobRun(record, self.folder(job_id), feed, self._means, self.store)
+                self._running[job_id] = run
+                return run
 
     def _run(self, run: JobRun) -> None:
         again = False
         try:
             run.run()
-            if run.cancelled:
-                self._erase(run.id)
         except StoreFailed:
             # Nothing is wrong with the job: it keeps its place and its readers, and begins anew.
-            again = not run.cancelled
+            again = True
             raise
         finally:
-            if not again:
-                run.feed.end(
-                    ServiceError("the job could not go on; it does at the server's next start")
-                )
-            with self._changed:
-                del self._running[run.id]
-                if again:
-                    self._queue.appendleft(run.id)
-                else:
-                    self._feeds.pop(run.id, None)
-                self._changed.notify_all()
+            self._let_go(run, again)
+
+    def _let_go(self, run: JobRun, again: bool) -> None:
+        """The run is over. What is cancelled until here is erased here, later by `remove`."""
+        with self._changed:
+            cancelled = run.cancelled
+            if not cancelled:
+                self._forget(run, again)
+        if cancelled:
+            try:
+                self._erase(run.id)
+            finally:
+                with self._changed:
+                    self._forget(run, False)
+
+    def _forget(self, run: JobRun, again: bool) -> None:
+        """Take a job from those that run. Under the lock."""
+        del self._running[run.id]
+        if again:
+            self._queue.appendleft(run.id)
+        else:
+            run.feed.end(
+                ServiceError("the job could not go on; it does at the server's next start")
+            )
+            self._feeds.pop(run.id, None)
+        self._changed.notify_all()
 
 
 def _is_ours(path: Path) -> bool:

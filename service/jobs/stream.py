@@ -50,7 +50,7 @@ class JobLines:
         gone : callable
             Whether the reader has left; asked while there is nothing to send.
         """
-        feed = self._jobs.feed(self._record)
+        feed = await asyncio.to_thread(self._jobs.feed, self._record)
         path = self._jobs.folder(self._record.id).lines
         offset = 0
         with feed.following() as news:
