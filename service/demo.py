@@ -117,6 +117,7 @@ def show_video(client: Client, console: Console) -> None:
 
 
 def _wait_until_ready(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None  # noqa: S101
     log = _ServerLog(process.stderr)
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
@@ -132,18 +133,19 @@ def _ready(address: str) -> bool:
 
 
 class _ServerLog:
-    """Reads what the server says, so that its pipe never fills, and finds its address there."""
+    """Reads what the server says to its end, so that its pipe never fills; finds its address."""
 
-    def __init__(self, stream: IO[str] | None) -> None:
+    def __init__(self, stream: IO[str]) -> None:
         self.lines: list[str] = []
         self.address: str | None = None
         Thread(target=self._read, args=(stream,), daemon=True).start()
 
-    def _read(self, stream: IO[str] | None) -> None:
-        for line in stream or ():
-            self.lines.append(line)
-            if self.address is None and (found := ADDRESS.search(line)):
-                self.address = found.group()
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                self.lines.append(line)
+                if self.address is None and (found := ADDRESS.search(line)):
+                    self.address = found.group()
 
 
 def _bus() -> Path:
