@@ -70,6 +70,37 @@ def test_info_shows_hash_licence_classes_and_sources(app: typer.Typer, tmp_path:
     assert str(tmp_path / "here.pt") in out.replace("\n", "")
 
 
+def test_info_as_json_tells_the_same(app: typer.Typer, tmp_path: Path) -> None:
+    status, out, _ = run(app, "info", "here", "--json")
+    row = json.loads(out)
+    assert status == 0
+    assert (row["name"], row["state"], row["classes"]) == ("here", "here", ["[bold]van"])
+    assert row["path"] == str(tmp_path / "here.pt")
+
+
+def test_pull_of_a_task_fetches_all_of_it(
+    app: typer.Typer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "fetch", lambda name, progress: Path(name))
+    status, out, _ = run(app, "pull", "here", "--task", "embed")
+    assert status == 0
+    assert out.splitlines() == [f"{name}\t{name}" for name in ("here", *catalog.names("embed"))]
+
+
+@pytest.mark.weights
+def test_export_prints_where_each_network_is() -> None:
+    names = ("yolo26n", "mobilenet")
+    for name in names:
+        if catalog.locate(name) is None:
+            pytest.skip(f"no {name} here: trackline models pull {name}")
+    app = typer.Typer()
+    command.register(app)
+    status, out, _ = run(app, "export", *names)
+    rows = dict(line.split("\t") for line in out.splitlines())
+    assert (status, tuple(rows)) == (0, names)
+    assert all(Path(path).suffix == ".onnx" and Path(path).is_file() for path in rows.values())
+
+
 def test_pull_prints_where_each_file_is(app: typer.Typer, tmp_path: Path) -> None:
     status, out, _ = run(app, "pull", "here")
     assert (status, out) == (0, f"here\t{tmp_path / 'here.pt'}\n")
