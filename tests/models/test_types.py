@@ -15,8 +15,8 @@ OUTLINES = tuple(np.full((3, 2), number, np.float32) for number in range(3))
 
 
 def three(**changed: Any) -> Detections:
-    fields: dict[str, Any] = {"boxes": BOXES, "scores": [0.9, 0.5, 0.1], "classes": [2, 0, 1]} | changed
-    return Detections(**fields)
+    fields: dict[str, Any] = {"boxes": BOXES, "scores": [0.9, 0.5, 0.1], "classes": [2, 0, 1]}
+    return Detections(**fields | changed)
 
 
 @pytest.mark.parametrize("rows", [[2, 0], np.array([True, False, True])])

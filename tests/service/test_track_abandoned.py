@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 CLIENTS = 200
 AT_ONCE = 8
 STALL = 10.0
-"""Seconds after which the server gives up a reader, much more than it takes to see that it rests."""
+"""Seconds after which the server gives up a reader: much more than seeing that it rests takes."""
 POOLS = ("AnyIO", "uvloop", "fake-prepare", "fake-read", "client")
 
 
