@@ -27,7 +27,7 @@ from service.http.origin import OwnPages
 from service.http.responses import refusal, refusal_for
 from service.inference.engine import Engine, LocalEngine
 from service.inference.registry import Models
-from service.jobs import Jobs
+from service.jobs.jobs import Jobs
 from service.jobs.results import Results
 from service.pictures.images import ImageCodec
 from service.pictures.segmentation import Segmenters

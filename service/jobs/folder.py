@@ -71,3 +71,9 @@ class JobFolder:
         doomed = self.path.with_name(INCOMING + self.path.name)
         self.path.rename(doomed)
         shutil.rmtree(doomed)
+
+
+def is_of_a_job(path: Path) -> bool:
+    """Whether a folder is one of a job that came or went when the server was killed."""
+    name = path.name.removeprefix(INCOMING)
+    return len(name) == 32 and all(letter in "0123456789abcdef" for letter in name)

@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from service.decoding.errors import StorageFailed
-from service.jobs import Jobs
 from service.jobs.folder import INCOMING, JobFolder
+from service.jobs.jobs import Jobs
 from service.jobs.store import JobRecord
 from service.tracks.query import TrackQuery
 from service.tracks.upload import ClientGone, Upload, VideoUpload

@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from service.jobs import JobCancelled, Jobs
+from service.jobs.errors import JobCancelled
+from service.jobs.jobs import Jobs
 from service.jobs.store import JobRecord
 from service.schemas import Status
 from service.tracks import lines

@@ -15,9 +15,9 @@ from service.http.auth import require_key
 from service.http.openapi import BINARY, answer, shown, stream
 from service.http.refusals import VIDEO, refusals
 from service.http.responses import Json
-from service.jobs import Jobs
 from service.jobs.folder import JobFolder
 from service.jobs.intake import take_in
+from service.jobs.jobs import Jobs
 from service.jobs.results import Kind, Results
 from service.jobs.store import JobRecord, JobStore
 from service.jobs.stream import JobLines
