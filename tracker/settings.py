@@ -122,7 +122,7 @@ class Settings:
     veto: float = 0.35
     overlap: float = 0.5
     obvious: float = 0.6
-    rival: float = 0.1
+    rival: float = 0.2
     stale: Span = Span(5, 0.2)
     ema: float = 0.9
     recent: Span = Span(5, 0.2)

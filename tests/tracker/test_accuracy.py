@@ -69,7 +69,7 @@ def test_each_is_above_the_best_peer(eager: dict[str, Scores], name: str) -> Non
 
 def test_lazy_embeddings_cost_little_accuracy(mot_dir: Path, eager: dict[str, Scores]) -> None:
     scores, shares = scores_of(mot_dir, lazy=True)
-    assert shares["PETS09-S2L1"] <= 0.35
+    assert shares["PETS09-S2L1"] <= 0.26
     assert scores["PETS09-S2L1"].hota >= eager["PETS09-S2L1"].hota - 0.003
     assert scores[COMBINED].hota >= eager[COMBINED].hota - 0.003
 
