@@ -48,6 +48,8 @@ _ = openvino.Tensor(np.zeros(1, np.uint8)).data
 # saves, and in eight bits it rounds otherwise for one shape than for any.
 _PLAIN_LAYERS = {"SNIPPETS_MODE": "DISABLE"}
 
+_Place = tuple[tuple[int, ...], np.dtype[Any]]
+
 _TYPES = {"f32": openvino.Type.f32, "bf16": openvino.Type.bf16, "f16": openvino.Type.f16}
 
 
@@ -112,7 +114,7 @@ class OpenVinoRuntime(PooledRuntime):
             request = requests.alone if alone else requests.shared.pop()
             self._in_flight += 1
         try:
-            answer = _infer(request, batch)
+            answer = _infer(request, batch, requests.places)
         except RuntimeError as error:
             raise ModelError(
                 f"OpenVINO cannot run a batch of {batch.dtype} {list(batch.shape)}: {error}"
@@ -155,7 +157,8 @@ class OpenVinoRuntime(PooledRuntime):
         shape = batch.shape
         try:
             requests = self._compiled(self.lanes, shape)
-            answers = [_infer(request, batch) for request in (requests.alone, requests.shared[0])]
+            both = (requests.alone, requests.shared[0])
+            answers = [_infer(request, batch, requests.places) for request in both]
         except RuntimeError:
             _log.warning("%s: no compilation for %s", self._path, shape, exc_info=True)
             return
@@ -180,6 +183,7 @@ class OpenVinoRuntime(PooledRuntime):
         return _Requests(
             alone=None if self.split else compiled[1].create_infer_request(),
             shared=[shared.create_infer_request() for _ in range(lanes + AHEAD)],
+            places=_places(shared),
             precision=next(name for name, kind in _TYPES.items() if kind == chosen),
         )
 
@@ -189,18 +193,30 @@ class _Requests:
     """The requests of a compiled network: one with all the threads (or None), one for each slot.
 
     OpenVINO keeps those that are more than the lanes waiting, and lets a core go on with them by
-    itself.
+    itself. The places of the outputs are known where the shape of the input is.
     """
 
     alone: Any
     shared: list[Any]
     precision: str
+    places: list[_Place]
 
 
-def _infer(request: Any, batch: NDArray[Any]) -> list[NDArray[Any]]:
-    """The outputs for a batch, in arrays of their own."""
+def _places(compiled: Any) -> list[_Place]:
+    """Shapes and types of the outputs; none where the shapes are not known beforehand."""
+    outputs = compiled.outputs
+    if any(output.partial_shape.is_dynamic for output in outputs):
+        return []
+    return [(tuple(output.shape), output.element_type.to_dtype()) for output in outputs]
+
+
+def _infer(request: Any, batch: NDArray[Any], places: list[_Place]) -> list[NDArray[Any]]:
+    """The outputs for a batch, in arrays of their own: written there, or else copied."""
+    outputs: list[NDArray[Any]] = [np.empty(shape, dtype) for shape, dtype in places]
+    for index, output in enumerate(outputs):
+        request.set_output_tensor(index, openvino.Tensor(output, shared_memory=True))
     answer = request.infer({0: batch}, share_inputs=True, share_outputs=True)
-    return [np.array(output) for output in answer.to_tuple()]
+    return outputs or [np.array(output) for output in answer.to_tuple()]
 
 
 def _same(answer: list[NDArray[Any]], expected: list[NDArray[Any]]) -> bool:
