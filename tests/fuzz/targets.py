@@ -167,7 +167,8 @@ classes = "two"
 sources = [{ address = "https://example.org/mine.pt" }, { path = "mine.pt" }]
 
 [entries.packed]
-task = "track"
+task = "segment"
+file = "packed.pt"
 sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 size = 12
 classes = ["person"]
@@ -193,8 +194,8 @@ TARGETS: Mapping[str, Target] = {
         query,
         [
             b"conf=0.3&iou=0.5&classes=red,2&max_det=9&agnostic=true&imgsz=320&format=image",
-            b"tracker=bytetrack&delay=5&reenter=true&stride=2&start=3&end=9&embedder=none",
-            f"lines={LINE_EXAMPLE}&zones={ZONE_EXAMPLE}&anchor=center".encode(),
+            b"tracker=deepsort&delay=5&reenter=true&stride=2&start=3&end=9&embedder=none",
+            f"lines={LINE_EXAMPLE}&zones={ZONE_EXAMPLE}&anchor=centre".encode(),
         ],
     ),
     "live": Target(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fuzz_corpus import CHANGES
+from models.entries import read_entries
 from models.errors import InvalidInput
 from service.live.query import LiveConfig
-from tests.fuzz.targets import TARGETS
+from service.tracks.query import TrackQuery
+from tests.fuzz.targets import CATALOGUE, DETECTOR, SETTINGS, TARGETS, in_file
 
 EXAMPLES = 60
 
@@ -21,6 +24,16 @@ EXAMPLES = 60
 def test_no_seed_is_a_finding(name: str) -> None:
     for seed in TARGETS[name].seeds:
         TARGETS[name].feed(seed)
+
+
+def test_options_and_catalogue_begin_with_what_is_taken() -> None:
+    """Behind a refusal there would be nothing that is fuzzed."""
+    for seed in TARGETS["query"].seeds:
+        asked = TrackQuery.model_validate(dict(parse_qsl(seed.decode())))
+        asked.session_options(DETECTOR, SETTINGS)
+        asked.make_tracker()
+    with in_file(CATALOGUE) as path:
+        assert read_entries(path, {"coco80": ("person",)}).keys() == {"mine", "packed"}
 
 
 @pytest.mark.parametrize("name", TARGETS)
