@@ -135,7 +135,8 @@ def _eager(model: str, pixels: Image) -> Callable[[int], None]:
     from models import catalog
 
     network: Any = load_checkpoint(str(catalog.fetch(model)))[0]
-    network.end2end = True
+    if network.end2end:
+        network.end2end = catalog.entry(model).end_to_end
     network = network.fuse(verbose=False).eval()
     batch = torch.from_numpy(pixels).permute(0, 3, 1, 2).flip(1).contiguous().float() / 255
 
