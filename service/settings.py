@@ -176,8 +176,8 @@ class Settings(BaseSettings):
     )
     max_refined_objects: int = _limit(
         2_000_000,
-        "Objects of a job, of all its frames, that are refined at most; each takes some 1.5 KB of "
-        "memory while they are.",
+        "Objects of a job, or of `trackline track --refine`, that are refined at most, of all its "
+        "frames; each takes some 1.5 KB of memory while they are.",
     )
     max_jobs_bytes: int = _limit(
         20 * 1024 * MIB, "Bytes of all jobs; over it, those that ended first are removed."
