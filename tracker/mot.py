@@ -23,6 +23,9 @@ COLUMNS = 10
 REQUIRED = 7
 """Frame, id, box and score: without these a row says nothing."""
 
+LAST_FRAME = 100_000_000
+"""Highest frame number that is read, weeks of video: who reads rows walks through all frames."""
+
 FRAME, ID, SCORE, CLASS, PREDICTED = 0, 1, 6, 7, 8
 BOX = slice(2, 6)
 
@@ -207,8 +210,10 @@ def _parse(line: str) -> list[float]:
         raise InvalidInput(f"expected numbers, got {line.strip()!r}") from error
     if not np.isfinite(values).all():
         raise InvalidInput(f"expected finite numbers, got {line.strip()!r}")
-    if values[FRAME] < 1 or values[FRAME] % 1:
-        raise InvalidInput(f"expected a whole frame number from 1, got {fields[FRAME].strip()}")
+    if values[FRAME] % 1 or not 1 <= values[FRAME] <= LAST_FRAME:
+        raise InvalidInput(
+            f"expected a whole frame number from 1 to {LAST_FRAME}, got {fields[FRAME].strip()}"
+        )
     if values[ID] % 1:
         raise InvalidInput(f"expected a whole id, got {fields[ID].strip()}")
     if values[4] < 0 or values[5] < 0:
