@@ -142,7 +142,7 @@ def test_a_network_that_still_loads_does_not_hold_up_the_end(
         address = address_of(running)
         assert httpx.get(f"{address}/v2/health/live", timeout=WAIT).is_success
         running.send_signal(asked)
-        status = running.wait(WAIT / 2)  # a load was waited for longer
+        status = running.wait(0.8 * WAIT)  # a load was waited for longer
         assert running.stderr is not None
         for line in running.stderr.read().splitlines():
             assert orjson.loads(line)["level"] == "info"
