@@ -16,13 +16,45 @@ import pytest
 from numpy.typing import NDArray
 
 from models.fake import FakeDetector, FakePrepared
+from models.runtime.cpu import AHEAD
 from models.types import DetectOptions
 from service.errors import DeadlineExceeded, ModelNotReady, QueueFull
 from service.inference.batching import Batcher, Inference
 from service.settings import Settings
-from tests.service.gate import OPTIONS, WAIT, Gate, hold, marked, submit_all, until
+from tests.service.gate import OPTIONS, WAIT, Gate, hold, mark_of, marked, submit_all, until
 
 Make = Callable[..., Batcher]
+
+LANES = 2
+
+
+class Asynchronous(FakeDetector):
+    """Takes pictures one by one, as the runtimes of a CPU do; a test says when a forward ends."""
+
+    def __init__(self, gate: Gate, slots: int) -> None:
+        super().__init__(gate, slots=slots, max_batch=1)
+        self.begun: list[int] = []
+        self.flying: list[tuple[Sequence[FakePrepared], Future[Any]]] = []
+        self.most = 0
+
+    def start(self, batch: Sequence[FakePrepared]) -> Future[list[NDArray[np.float32]]]:
+        if batch[0].image.shape[0] == 480:  # the probe
+            return super().start(batch)
+        future: Future[Any] = Future()
+        self.begun.append(mark_of(batch[0].image))
+        self.flying.append((batch, future))
+        self.most = max(self.most, len(self.flying))
+        return future
+
+    def flies(self, count: int) -> bool:
+        return len(self.flying) == count
+
+    def has_begun(self, marks: Sequence[int]) -> bool:
+        return set(marks) <= set(self.begun)
+
+    def land(self) -> None:
+        batch, future = self.flying.pop(0)
+        future.set_result(super().start(batch).result())
 
 
 def test_answers_what_the_detector_sees(make: Make) -> None:
@@ -106,6 +138,39 @@ def test_no_image_waits_for_more_than_three_forwards_beside_eight_videos(
     assert max(forward_of[mark] for mark in (201, 202, 203, 204)) <= 3
 
 
+@pytest.mark.parametrize("before", range(4))
+def test_one_by_one_the_last_of_four_images_waits_for_seven_forwards_beside_eight_videos(
+    make: Make, gate: Gate, before: int
+) -> None:
+    """Wherever in a round of three images and a frame they come, two forwards at a time."""
+    detector = Asynchronous(gate, LANES + AHEAD)
+    batcher = make(detector)
+    landed = 0
+    for mark in range(32):
+        batcher.submit(marked(mark), OPTIONS, session=f"video {mark % 8}")
+    until(partial(detector.flies, detector.slots))
+    earlier, images = range(200, 200 + before), range(210, 214)
+    for mark in earlier:
+        batcher.submit(marked(mark), OPTIONS)
+    while not detector.has_begun(earlier):
+        detector.land()
+        landed += 1
+        until(partial(detector.flies, detector.slots))
+    for mark in images:
+        batcher.submit(marked(mark), OPTIONS)
+    under_way = detector.slots - LANES + 1  # of those, as many end before the next one has a core
+    so_far = landed
+    while not detector.has_begun(images):
+        detector.land()
+        landed += 1
+        until(partial(detector.flies, detector.slots))
+    for ahead, mark in enumerate(images):
+        ended = detector.begun.index(mark) - LANES + 1 - so_far
+        frames = 1 + ahead // 3
+        assert ended <= under_way + ahead + frames
+    assert under_way + ahead + frames == 7
+
+
 def test_a_full_queue_refuses_at_once_and_frees_places_as_work_ends(make: Make, gate: Gate) -> None:
     batcher = make(image_queue=3)
     held = [hold(gate, batcher), *submit_all(batcher, [2, 3])]
@@ -163,28 +228,7 @@ def test_work_past_its_deadline_is_not_taken_up(make: Make, gate: Gate) -> None:
 def test_asynchronous_runtimes_get_as_many_forwards_as_they_have_slots(
     make: Make, gate: Gate
 ) -> None:
-    class Asynchronous(FakeDetector):
-        def __init__(self) -> None:
-            super().__init__(gate, slots=2, max_batch=1)
-            self.flying: list[tuple[Sequence[FakePrepared], Future[Any]]] = []
-            self.most = 0
-
-        def start(self, batch: Sequence[FakePrepared]) -> Future[list[NDArray[np.float32]]]:
-            if batch[0].image.shape[0] == 480:  # the probe
-                return super().start(batch)
-            future: Future[Any] = Future()
-            self.flying.append((batch, future))
-            self.most = max(self.most, len(self.flying))
-            return future
-
-        def flies(self, count: int) -> bool:
-            return len(self.flying) == count
-
-        def land(self) -> None:
-            batch, future = self.flying.pop(0)
-            future.set_result(super().start(batch).result())
-
-    detector = Asynchronous()
+    detector = Asynchronous(gate, slots=2)
     batcher = make(detector)
     futures = [batcher.submit(marked(mark), OPTIONS) for mark in range(5)]
     for landed in range(5):
