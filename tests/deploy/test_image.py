@@ -99,7 +99,7 @@ def test_the_server_answers_from_outside_and_keeps_its_jobs(
             job = http.post("/v1/videos", params={"end": FRAMES}, content=video).json()
             tracks = http.get(job["links"]["tracks"]).text
             assert_scraped(tmp_path, http)
-            # Last, since it is a 503, of which one in so few answers is one for an alert.
+            # Last: a network that could not be loaded is not ready, and that is an alert.
             refused = http.post("/v1/models/ssdlite320/load")
             assert refused.json()["detail"].startswith("ssdlite320: needs the package torch")
             containers.run("podman", "stop", "--time", "20", name)
