@@ -51,7 +51,8 @@ class Settings(BaseSettings):
         default=("yolo26n",), description="Detectors loaded at start; the first one is the default."
     )
     embedder: str = Field(
-        default="auto", description="Embedder of tracks where a request names none."
+        default="auto",
+        description="Embedder of tracks where a request names none; `none` goes by motion alone.",
     )
     segmenters: Names = Field(
         default=("deeplabv3-mobilenet", "fcn-8s"),

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 10.0
 
+NO_EMBEDDER = "none"
+"""Named where tracks go by motion alone."""
+
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 FAKE = "fake"  # the detector that needs no weights and is in no catalogue
 
@@ -140,8 +143,8 @@ class Models:
         with self._lock:
             return dict(self._batchers)
 
-    def embedder(self, name: str | None = None) -> Embedder:
-        """An embedder, loaded when it is first asked for; may take seconds.
+    def embedder(self, name: str | None = None) -> Embedder | None:
+        """An embedder, loaded when it is first asked for; may take seconds. None for `none`.
 
         Parameters
         ----------
@@ -156,6 +159,8 @@ class Models:
             It could not be loaded.
         """
         name = name or self._settings.embedder
+        if name == NO_EMBEDDER:
+            return None
         with self._embedder_lock:
             if name not in self._embedders:
                 self._embedders[name] = self._engine.embedder(name)

@@ -29,7 +29,7 @@ from service.tracks import lines
 from service.tracks.backlog import PIECE
 from service.tracks.follower import Follower
 from service.tracks.messages import Messages
-from service.tracks.query import NO_EMBEDDER, TrackQuery
+from service.tracks.query import TrackQuery, embedder_name
 from service.tracks.session import Session
 from service.tracks.upload import ClientGone
 
@@ -144,7 +144,7 @@ class JobRun:
         settings, query = self._means.settings, self._query
         batcher = self._ready_batcher()
         embedder = query.load_embedder(self._means.models)
-        dim, looks = (0, NO_EMBEDDER) if embedder is None else (embedder.dim, embedder.name)
+        dim = 0 if embedder is None else embedder.dim
         name = self.id[:16]
         with ExitStack() as stack:
             tracker = stack.enter_context(DetectionLog(query.make_tracker(), self._folder, dim))
@@ -159,7 +159,7 @@ class JobRun:
             session = Session(name, video, batcher, tracker, embedder, options, stages)
             stack.callback(session.close)
             self._session = session
-            names = lines.Names(name, batcher.name, query.tracker, looks)
+            names = lines.Names(name, batcher.name, query.tracker, embedder_name(embedder))
             done = threading.Event()
             messages = Messages(names, query.counting, time.monotonic())
             Follower(session, progress, outline, messages, _as_it_is).start(done.set)

@@ -24,7 +24,7 @@ from service.live.socket import LiveSocket
 from service.settings import Settings
 from service.tracks.lines import Names
 from service.tracks.messages import Messages
-from service.tracks.query import NO_EMBEDDER
+from service.tracks.query import embedder_name
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,6 @@ async def _session(socket: WebSocket, config: LiveConfig) -> Live:
     options = config.session_options(batcher.detector, state.settings)
     embedder = await run_in_threadpool(config.load_embedder, state.models)
     name = secrets.token_hex(8)
-    embedder_name = NO_EMBEDDER if embedder is None else embedder.name
     return Live(
         name,
         Means(
@@ -96,7 +95,7 @@ async def _session(socket: WebSocket, config: LiveConfig) -> Live:
             Stages(state.metrics, batcher.name),
         ),
         Messages(
-            Names(name, batcher.name, config.tracker, embedder_name),
+            Names(name, batcher.name, config.tracker, embedder_name(embedder)),
             config.counting,
             time.monotonic(),
         ),

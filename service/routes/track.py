@@ -17,7 +17,7 @@ from service.http.stages import Stages
 from service.inference.engine import ModelQueue
 from service.settings import Settings
 from service.tracks.lines import Names
-from service.tracks.query import NO_EMBEDDER, TrackQuery
+from service.tracks.query import TrackQuery, embedder_name
 from service.tracks.session import Session
 from service.tracks.stream import Engine, Plan, TrackStream
 from service.tracks.upload import form_boundary
@@ -68,11 +68,10 @@ async def track(request: Request, query: Annotated[TrackQuery, Query()]) -> Trac
     options = query.session_options(batcher.detector, settings)
     tracker = query.make_tracker()
     embedder = await run_in_threadpool(query.load_embedder, state.models)
-    embedder_name = NO_EMBEDDER if embedder is None else embedder.name
     name = secrets.token_hex(8)
     stages = Stages(state.metrics, batcher.name)
     plan = Plan(
-        names=Names(name, batcher.name, query.tracker, embedder_name),
+        names=Names(name, batcher.name, query.tracker, embedder_name(embedder)),
         counting=query.counting,
         job=partial(query.job, settings),
         session=lambda video: Session(name, video, batcher, tracker, embedder, options, stages),

@@ -24,7 +24,7 @@ from service.jobs.stream import JobLines
 from service.routes.track import VIDEO_BODY
 from service.schemas import Job, JobList, QueuedJob, Status, TrackDocument
 from service.tracks import lines
-from service.tracks.query import NO_EMBEDDER, TrackQuery
+from service.tracks.query import TrackQuery, embedder_name
 from service.tracks.upload import form_boundary
 
 router = APIRouter(prefix="/v1/videos", tags=["jobs"], dependencies=[Depends(require_key)])
@@ -116,10 +116,7 @@ async def create(request: Request, query: Annotated[TrackQuery, Query()]) -> Res
         embedder = await run_in_threadpool(query.load_embedder, state.models)
         # By name: the job runs with the same ones after a restart with other defaults.
         named = query.model_copy(
-            update={
-                "model": batcher.name,
-                "embedder": NO_EMBEDDER if embedder is None else embedder.name,
-            }
+            update={"model": batcher.name, "embedder": embedder_name(embedder)}
         )
         boundary = form_boundary(request.headers.get("content-type", ""))
         record = await take_in(jobs, request.receive, boundary, named, request.state.caller)

@@ -16,6 +16,7 @@ from service.counting.query import Counting
 from service.decoding.decoders import Decoders
 from service.decoding.video_file import open_video
 from service.inference.batching import Batcher
+from service.inference.registry import NO_EMBEDDER
 from service.jobs.folder import JobFolder
 from service.jobs.log import DetectionLog, LineLog
 from service.jobs.refinement import check_size, refined_messages
@@ -23,7 +24,7 @@ from service.settings import Settings
 from service.tracks import lines
 from service.tracks.formats import Message, Watch
 from service.tracks.messages import Messages
-from service.tracks.query import NO_EMBEDDER, WITHOUT_APPEARANCE, wanted_names
+from service.tracks.query import WITHOUT_APPEARANCE, embedder_name, wanted_names
 from service.tracks.session import Session, SessionOptions
 from tracker.presets import make_tracker
 
@@ -102,7 +103,6 @@ def follow(
         names = batcher.detector.names
         options = SessionOptions(detect_options(names, conf=request.conf, classes=request.classes))
         embedder = _embedder(request, names)
-        looks = NO_EMBEDDER if embedder is None else embedder.name
         log = None
         if request.refine:
             folder = JobFolder(Path(stack.enter_context(TemporaryDirectory())))
@@ -110,7 +110,7 @@ def follow(
             log = stack.enter_context(DetectionLog(tracker, folder, dim))
         session = Session("file", video, batcher, log or tracker, embedder, options)
         stack.enter_context(closing(session))
-        header = lines.Names("file", model, request.tracker, looks)
+        header = lines.Names("file", model, request.tracker, embedder_name(embedder))
         messages = Messages(header, counting, time.monotonic())
         said = watch(map(messages.of, session.run()))
         most = settings.max_refined_objects

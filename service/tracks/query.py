@@ -21,6 +21,7 @@ from service.counting.query import (
 from service.decoding.frames import bytes_for
 from service.decoding.task import Job, decoding_threads
 from service.http.parameters import DetectQuery
+from service.inference.registry import NO_EMBEDDER
 from service.settings import Settings
 from service.tracks.session import SessionOptions
 from tracker.presets import PRESETS, make_tracker
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from service.inference.engine import Described
     from service.inference.registry import Models
 
-NO_EMBEDDER = "none"
 WITHOUT_APPEARANCE = frozenset({"sort", "bytetrack"})
 """Trackers that never ask for embeddings."""
 MOST_DELAY = 300
@@ -136,12 +136,17 @@ class FollowQuery(DetectQuery):
         One that was not named has to suit the classes that are followed.
         """
         if self.embedder is not None:
-            return None if self.embedder == NO_EMBEDDER else models.embedder(self.embedder)
-        if self.tracker in WITHOUT_APPEARANCE:
+            return models.embedder(self.embedder)
+        embedder = None if self.tracker in WITHOUT_APPEARANCE else models.embedder()
+        if embedder is None:
             return None
-        embedder = models.embedder()
         names = models.batcher(self.model).detector.names
         return embedder if suits(embedder.name, wanted_names(self.wanted_classes, names)) else None
+
+
+def embedder_name(embedder: Embedder | None) -> str:
+    """How answers name an embedder, or that there is none."""
+    return NO_EMBEDDER if embedder is None else embedder.name
 
 
 def wanted_names(classes: Sequence[str] | None, names: Mapping[int, str]) -> set[str] | None:

@@ -106,6 +106,13 @@ def test_after_closing_nothing_is_loaded_and_nothing_is_taken(make: Make) -> Non
         models.batcher("fake")
 
 
+def test_a_server_may_have_no_embedder_unless_one_is_named(make: Make) -> None:
+    models = make(embedder="none")
+    assert models.embedder() is None
+    assert models.embedder("none") is None
+    assert models.embedder("colour") is not None
+
+
 def test_an_embedder_is_loaded_once_for_all_who_ask(make: Make) -> None:
     models = make()
     found: list[object] = []
@@ -118,6 +125,7 @@ def test_an_embedder_is_loaded_once_for_all_who_ask(make: Make) -> None:
         thread.join(WAIT)
     assert len({id(embedder) for embedder in found}) == 1
     embedder = models.embedder("colour")
+    assert embedder is not None
     rows = embedder(np.zeros((20, 20, 3), np.uint8), np.array([[0, 0, 10, 10]], np.float32))
     assert rows.shape == (1, embedder.dim)
     with pytest.raises(UnknownName):

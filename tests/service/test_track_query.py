@@ -19,10 +19,12 @@ NAMES = {0: "person", 2: "car", 7: "truck"}
 def chosen(default: str, **given: Any) -> str | None:
     """Name of the embedder of a request to a server with that default."""
     detector = SimpleNamespace(detector=SimpleNamespace(names=NAMES))
-    models: Any = SimpleNamespace(
-        embedder=lambda name=None: SimpleNamespace(name=name or default),
-        batcher=lambda name: detector,
-    )
+
+    def embedder(name: str | None = None) -> Any:
+        name = name or default
+        return None if name == "none" else SimpleNamespace(name=name)
+
+    models: Any = SimpleNamespace(embedder=embedder, batcher=lambda name: detector)
     loaded = FollowQuery(**given).load_embedder(models)
     return None if loaded is None else loaded.name
 
@@ -55,6 +57,7 @@ def test_an_embedder_that_is_named_is_taken_whatever_the_classes() -> None:
 
 def test_none_and_trackers_that_never_ask_get_none() -> None:
     assert chosen("colour", embedder="none") is None
+    assert chosen("none") is None
     assert chosen("colour", tracker="bytetrack") is None
 
 
