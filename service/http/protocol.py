@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import uuid
 
 import orjson
@@ -19,6 +20,8 @@ HEAD_BYTES = 64 * 1024
 """Of a head, and of anything else that is no body: extensions of chunks, trailers."""
 HEAD_SECONDS = 15.0
 LINGER_SECONDS = 1.0
+LOOK_SECONDS = 0.25
+"""How often a connection is looked at of which nothing is read, since its request takes no more."""
 MOST_WAITING = 16
 """Requests of one connection that wait for the answer to the one before."""
 SMALL_CHUNK = 16
@@ -43,6 +46,7 @@ class BoundedHttp(HttpToolsProtocol):
     _small_chunks = 0
     _running: RequestResponseCycle | None = None
     _head_timer: asyncio.TimerHandle | None = None  # runs while a head is expected
+    _look_timer: asyncio.TimerHandle | None = None  # runs while nothing is read
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect a first request soon."""
@@ -55,8 +59,10 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(503, "too-many-connections", "too many connections; try again later")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer with the connection."""
+        """Forget the timers with the connection."""
         self._stop_timer()
+        if self._look_timer is not None:
+            self._look_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -89,6 +95,8 @@ class BoundedHttp(HttpToolsProtocol):
         if self._small_chunks > MOST_SMALL_CHUNKS:
             raise Smuggled("too many small chunks")
         super().on_body(body)
+        if self.flow.read_paused and self._look_timer is None:
+            self._look_timer = self.loop.call_later(LOOK_SECONDS, self._look)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, in the form of every other refusal."""
@@ -120,6 +128,18 @@ class BoundedHttp(HttpToolsProtocol):
     def _give_up(self) -> None:
         if not self.transport.is_closing():
             self._refuse(408, "head-stalled", f"no complete header within {HEAD_SECONDS:g} s")
+
+    def _look(self) -> None:
+        """Hear of a reset now, and not behind the megabytes that the kernel may still hold."""
+        self._look_timer = None
+        if self.transport.is_closing() or not self.flow.read_paused:
+            return
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket"), 0)  # errors are always told
+        if poll.poll(0):
+            self.transport.abort()
+        else:
+            self._look_timer = self.loop.call_later(LOOK_SECONDS, self._look)
 
     def _refuse(self, status: int, code: str, detail: str) -> None:
         self._stop_timer()

@@ -101,7 +101,7 @@ def test_a_client_that_leaves_while_the_decoder_is_behind_is_noticed() -> None:
     with gated() as (address, app, gate):
         gate.shut()
         wire = Wire(address, TRACK)
-        sender = threading.Thread(target=_send_until_closed, args=(wire, data * 20))
+        sender = threading.Thread(target=_send_until_closed, args=(wire, data * 40))
         sender.start()
         wire.line()
         pid = decoder_of(app)
