@@ -25,6 +25,7 @@ from sqlalchemy import (
     event,
     func,
     insert,
+    make_url,
     select,
     update,
 )
@@ -36,6 +37,11 @@ from service.schemas import Status
 log = logging.getLogger(__name__)
 
 BUSY_MS = 5000
+
+PATIENCE: dict[str, dict[str, int]] = {
+    "postgresql": {"connect_timeout": BUSY_MS // 1000, "tcp_user_timeout": 2 * BUSY_MS}
+}
+"""What a driver is told, so that a host which does not answer holds nobody up for ever."""
 
 
 class StoreFailed(ServiceError):
@@ -127,7 +133,11 @@ class JobStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = create_engine(url)
+        backend = make_url(url).get_backend_name()
+        # A connection that the database has ended meanwhile is replaced, and not used in vain.
+        self._engine = create_engine(
+            url, pool_pre_ping=True, connect_args=PATIENCE.get(backend, {})
+        )
         if self._engine.dialect.name == "sqlite":
             _prepare_sqlite(self._engine)
         with self._transaction() as connection:

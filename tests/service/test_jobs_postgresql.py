@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import uuid
 from collections.abc import Iterator
 
@@ -11,6 +13,9 @@ pytest.importorskip(
     "psycopg", reason="no PostgreSQL driver here: pip install trackline[postgresql]"
 )
 
+import psycopg
+
+from service.jobs.store import PATIENCE, JobStore, StoreFailed
 from tests.service.postgresql import database, postgresql, programs
 from tests.service.test_jobs import (
     test_a_job_belongs_to_the_key_that_sent_it,
@@ -56,3 +61,23 @@ def in_postgresql(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     with database(server, f"jobs_{uuid.uuid4().hex}") as url:
         monkeypatch.setenv("TRACKLINE_DATABASE_URL", url)
         yield
+
+
+def test_a_connection_that_the_database_ended_is_replaced(server: str) -> None:
+    url = os.environ["TRACKLINE_DATABASE_URL"]
+    store = JobStore(url)
+    assert store.find("nobody") is None
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as other:
+        ended = other.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s",
+            [url.rsplit("/", 1)[1]],
+        ).fetchall()
+    assert ended == [(True,)]
+    assert store.find("nobody") is None
+    store.close()
+
+
+def test_a_database_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PATIENCE, "postgresql", {"connect_timeout": 2})
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(StoreFailed):
+        JobStore(f"postgresql+psycopg://127.0.0.1:{silent.getsockname()[1]}/trackline")
