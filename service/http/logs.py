@@ -42,6 +42,7 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.captureWarnings(True)  # Python's own would be plain text between the lines
     # Their own lines say what ours say too, or what nobody looks for; and those of uvicorn name
     # the query, the headers and the messages of WebSockets, keys included.
     for noisy in ("httpx", "httpcore", "uvicorn", "websockets", "python_multipart"):

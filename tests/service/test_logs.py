@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import subprocess
 import sys
 
 import httpx
@@ -50,6 +51,17 @@ def test_exceptions_keep_their_traceback() -> None:
     except KeyError:
         made.exc_info = sys.exc_info()
     assert "KeyError: 'missing'" in orjson.loads(JsonFormatter().format(made))["exception"]
+
+
+def test_a_warning_of_python_is_a_line_too() -> None:
+    code = (
+        "import warnings; from service.http.logs import configure; configure('info'); "
+        "warnings.warn('soon gone', DeprecationWarning)"
+    )
+    command = [sys.executable, "-W", "always", "-c", code]
+    said = subprocess.run(command, stderr=subprocess.PIPE, check=True, timeout=WAIT).stderr
+    (line,) = said.splitlines()
+    assert "soon gone" in orjson.loads(line)["message"]
 
 
 def test_what_a_streams_thread_logs_names_the_request() -> None:
