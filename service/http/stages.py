@@ -35,10 +35,10 @@ class Stages:
         self._metrics = metrics
         self._model = model
 
-    def decoded(self, seconds: float, frame: int | None = None, *, ago: float = 0.0) -> None:
-        """A picture or a frame was decoded ``ago`` seconds before now."""
+    def decoded(self, seconds: float, at: float, frame: int | None = None) -> None:
+        """A picture or a frame was decoded, and that ended ``at``, by ``time.monotonic``."""
         self._metrics.stage.labels(self._model, "decode").observe(seconds)
-        self._span("decode", seconds, ago=ago, frame=frame)
+        self._span("decode", seconds, ago=time.monotonic() - at, frame=frame)
 
     def inferred(self, inference: Inference, frame: int | None = None, *, ago: float = 0.0) -> None:
         """A model answered ``ago`` seconds before now; it has counted its stages itself."""

@@ -159,11 +159,11 @@ class Live:
             imgsz=options.imgsz,
             deadline=time.monotonic() + options.deadline_seconds,
         )
-        image, decode_ms, future = await self._means.codec.decode_and_submit(arrival.data, submit)
-        self._means.stages.decoded(decode_ms / 1000, arrival.number)
+        decoded, future = await self._means.codec.decode_and_submit(arrival.data, submit)
+        self._means.stages.decoded(decoded.ms / 1000, decoded.at, arrival.number)
         inference = await asyncio.wrap_future(future)
         self._means.stages.inferred(inference, arrival.number)
-        return image, inference.detections
+        return decoded.image, inference.detections
 
     async def _answer(self, thread: ThreadPoolExecutor, say: Say) -> None:
         """Track and answer the frames in order; the tracker has a thread of its own."""

@@ -173,14 +173,14 @@ class Finder:
             submit = partial(
                 self.batcher.submit, options=self._options, imgsz=self._imgsz, deadline=deadline
             )
-            image, decode_ms, future = await self._codec.decode_and_submit(data, submit)
-            self._stages.decoded(decode_ms / 1000)
+            decoded, future = await self._codec.decode_and_submit(data, submit)
+            self._stages.decoded(decoded.ms / 1000, decoded.at)
             inference = await asyncio.wrap_future(future)
             self._stages.inferred(inference)
             drawn = b""
             if self._draw:
                 drawn = await self._codec.encode(
-                    lambda: draw_detections(image, inference.detections)
+                    lambda: draw_detections(decoded.image, inference.detections)
                 )
-        height, width = image.shape[:2]
-        return Found(width, height, inference, decode_ms, drawn)
+        height, width = decoded.image.shape[:2]
+        return Found(width, height, inference, decoded.ms, drawn)

@@ -13,6 +13,7 @@ import struct
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -42,6 +43,25 @@ ORIENTATION = 0x0112
 JPEG_QUALITY = 90
 
 
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture that was decoded.
+
+    Attributes
+    ----------
+    image : uint8 [H, W, 3]
+        Blue, green, red; upright.
+    ms : float
+        How long it took, in milliseconds.
+    at : float
+        ``time.monotonic`` when it was done.
+    """
+
+    image: Image
+    ms: float
+    at: float
+
+
 class ImageCodec:
     """Decodes and encodes pictures in threads of its own.
 
@@ -61,8 +81,8 @@ class ImageCodec:
         self._settings = settings
         self._pool = ThreadPoolExecutor(settings.decode_threads, "image")
 
-    async def decode(self, data: bytes) -> tuple[Image, float]:
-        """The pixels of a picture, and the milliseconds that it took.
+    async def decode(self, data: bytes) -> Decoded:
+        """The pixels of a picture.
 
         Raises
         ------
@@ -73,7 +93,7 @@ class ImageCodec:
 
     async def decode_and_submit(
         self, data: bytes, submit: Callable[[Image], Future[T]]
-    ) -> tuple[Image, float, Future[T]]:
+    ) -> tuple[Decoded, Future[T]]:
         """Like `decode`; then pass the pixels on in the same thread, which saves two switches.
 
         Parameters
@@ -91,9 +111,9 @@ class ImageCodec:
             What ``submit`` raises.
         """
 
-        def work() -> tuple[Image, float, Future[T]]:
-            image, took = self._decoded(data)
-            return image, took, submit(image)
+        def work() -> tuple[Decoded, Future[T]]:
+            decoded = self._decoded(data)
+            return decoded, submit(decoded.image)
 
         decoding = self._pool.submit(work)
         try:
@@ -110,11 +130,12 @@ class ImageCodec:
         """Let the threads end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _decoded(self, data: bytes) -> tuple[Image, float]:
-        began = time.perf_counter()
+    def _decoded(self, data: bytes) -> Decoded:
+        began = time.monotonic()
         settings = self._settings
         image = decode_image(data, settings.max_image_pixels, settings.max_image_side)
-        return image, (time.perf_counter() - began) * 1000
+        ended = time.monotonic()
+        return Decoded(image, (ended - began) * 1000, ended)
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
@@ -264,6 +285,7 @@ def _reason(header: Header, text: str) -> str:
     return f"the {header.kind} is damaged and cannot be decoded"
 
 
-def _cancel_submitted(decoding: Future[tuple[Image, float, Future[T]]]) -> None:
+def _cancel_submitted(decoding: Future[tuple[Decoded, Future[T]]]) -> None:
     if not decoding.cancelled() and decoding.exception() is None:
-        decoding.result()[2].cancel()
+        _, submitted = decoding.result()
+        submitted.cancel()

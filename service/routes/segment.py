@@ -67,13 +67,13 @@ async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> 
         if len(pictures) > 1:
             raise InvalidInput(f"one picture is segmented at a time, {len(pictures)} were sent")
         async with state.codec.room.hold(pictures[0]):
-            image, decode_ms = await state.codec.decode(pictures[0])
-            Stages(state.metrics, name).decoded(decode_ms / 1000)
-            work = _in_time(state.segmenters.submit(image, name), state.settings)
+            decoded = await state.codec.decode(pictures[0])
+            Stages(state.metrics, name).decoded(decoded.ms / 1000, decoded.at)
+            work = _in_time(state.segmenters.submit(decoded.image, name), state.settings)
             found = await while_connected(request, work)
     if query.format == "image":
         return Response(found.png, media_type="image/png")
-    height, width = image.shape[:2]
+    height, width = decoded.image.shape[:2]
     return Json(
         {
             "model": name,
@@ -84,7 +84,7 @@ async def segment(request: Request, query: Annotated[SegmentQuery, Query()]) -> 
             ],
             "mask": base64.b64encode(found.png).decode("ascii"),
             "timing": {
-                "decode_ms": round(decode_ms, 3),
+                "decode_ms": round(decoded.ms, 3),
                 "queue_ms": found.queue_ms,
                 "inference_ms": found.inference_ms,
                 "postprocess_ms": found.postprocess_ms,

@@ -279,8 +279,7 @@ class Session:
         )
         if self._stages is not None:
             took = time.perf_counter() - began
-            ago = time.monotonic() - frame.decoded_at
-            self._stages.decoded(frame.decode_seconds, frame.number, ago=ago)
+            self._stages.decoded(frame.decode_seconds, frame.decoded_at, frame.number)
             self._stages.inferred(inference, frame.number, ago=took)
             self._stages.tracked(took, frame.number)
         self._video.give_back(frame)

@@ -19,7 +19,7 @@ from tests.service.wire import Wire, wait_until
 YEAR = 365 * 86400.0
 MAY_ASK = {
     "service/http/stages.py",  # the times of traces
-    "service/jobs/__init__.py",  # how old a job is that has ended
+    "service/jobs/jobs.py",  # how old a job is that has ended
     "service/jobs/intake.py",  # when it came
     "service/jobs/run.py",  # when it ended
 }
