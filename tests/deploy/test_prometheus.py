@@ -25,7 +25,7 @@ SCRAPES = 120.0
 
 
 @contextmanager
-def prometheus(folder: Path, server: str) -> Iterator[Callable[..., Any]]:
+def prometheus(folder: Path, server: str, key: str = "") -> Iterator[Callable[..., Any]]:
     """Asks a Prometheus with our configuration that scrapes ``server`` every second."""
     program = needed("prometheus", "prometheus")
     port = free_port()
@@ -33,6 +33,14 @@ def prometheus(folder: Path, server: str) -> Iterator[Callable[..., Any]]:
     for ours, here in (("5s", "1s"), ("trackline:8000", server)):
         assert ours in text
         text = text.replace(ours, here)
+    if key:
+        (folder / "key").write_text(key)
+        for commented, here in (
+            ("# authorization:", "authorization:"),
+            ("#   credentials_file: /etc/prometheus/key", f"  credentials_file: {folder / 'key'}"),
+        ):
+            assert commented in text
+            text = text.replace(commented, here)
     (folder / "prometheus.yml").write_text(text)
     (folder / "alerts.yml").write_text((DEPLOY / "prometheus" / "alerts.yml").read_text())
     address = f"127.0.0.1:{port}"
@@ -75,6 +83,15 @@ def test_every_query_of_the_dashboard_and_of_the_alerts_answers(tmp_path: Path) 
             assert found or "forward_failures" in query, query
         assert len(rules(ask)) == len(alerts())
         assert {rule["state"] for rule in rules(ask)} == {"inactive"}
+
+
+def test_where_keys_are_set_prometheus_reads_with_one(tmp_path: Path) -> None:
+    key = "a-key-of-prometheus-alone"
+    with job_server(tmp_path / "jobs", api_keys=[key]) as (http, _):
+        address = http.base_url.netloc.decode()
+        assert http.get("/metrics").status_code == 401
+        with prometheus(tmp_path, address, key) as ask:
+            wait_until(lambda: value(ask, "up") == 1, SCRAPES)
 
 
 def work(http: httpx.Client) -> None:
