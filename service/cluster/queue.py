@@ -113,8 +113,9 @@ class RemoteQueue:
 
     def close(self) -> None:
         """Take no more; the deployment stays, for others."""
-        self.state, self.reason = State.CLOSED, "it has been unloaded"
-        self._metrics.model_ready.remove(self.name)
+        with self._lock:
+            self.state, self.reason = State.CLOSED, "it has been unloaded"
+            self._metrics.model_ready.remove(self.name)
         fail([self.loaded], self._not_ready())
 
     async def _detect(
@@ -144,15 +145,20 @@ class RemoteQueue:
                 await asyncio.sleep(RETRY_SECONDS)
 
     def _described(self, about: Future[About]) -> None:
-        error = about.exception()
-        if error is not None:
-            self.state, self.reason = State.FAILED, str(error)
+        with self._lock:
+            if about.cancelled() or self.state is State.CLOSED:
+                return
+            error = about.exception()
+            if error is None:
+                self._about = about.result()
+                self.state, self.reason = State.READY, ""
+                self._metrics.model_ready.labels(self.name).set(1)
+            else:
+                self.state, self.reason = State.FAILED, str(error)
+        if error is None:
+            settle(self.loaded, None)
+        else:
             fail([self.loaded], self._not_ready())
-            return
-        self._about = about.result()
-        self.state, self.reason = State.READY, ""
-        self._metrics.model_ready.labels(self.name).set(1)
-        settle(self.loaded, None)
 
     def _left(self, kind: str, done: Future[Inference]) -> None:
         with self._lock:

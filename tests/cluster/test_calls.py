@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +26,7 @@ from service.cluster.queue import About, RemoteQueue
 from service.errors import DeadlineExceeded, ModelNotReady, QueueFull
 from service.http.metrics import Metrics
 from service.inference.fair_queue import Inference
+from service.inference.flight import State
 from service.settings import Settings
 from tests.service.gate import WAIT
 
@@ -130,3 +134,29 @@ def test_no_more_is_sent_than_the_settings_allow(calling: Calls) -> None:
     waiting.close()
     with pytest.raises(ModelNotReady):
         waiting.submit(IMAGE, options)
+
+
+def test_a_model_that_is_unloaded_while_it_starts_stays_unloaded(
+    calling: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, heard = threading.Event(), threading.Event()
+    metrics = Metrics()
+    begun: list[Future[Any]] = []
+
+    def start(work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        begun.append(Calls.start(calling, work))
+        return begun[-1]
+
+    async def describe() -> About:
+        await asyncio.to_thread(started.wait)
+        return ABOUT
+
+    monkeypatch.setattr(calling, "start", start)
+    handle: Any = SimpleNamespace(describe=SimpleNamespace(remote=describe))
+    closed = RemoteQueue("fake", handle, Settings(), metrics, calling)
+    begun[0].add_done_callback(lambda _: heard.set())  # behind the queue's own
+    closed.close()
+    started.set()
+    assert heard.wait(WAIT)
+    assert closed.state is State.CLOSED
+    assert b'trackline_model_ready{model="fake"}' not in metrics.exposition()
