@@ -18,8 +18,8 @@ from service.cluster.engine import AboutEmbedder, AboutSegmenter, RayEngine
 from service.cluster.queue import About
 from service.http.metrics import Metrics
 from service.inference.engine import LocalEngine
-from service.inference.fair_queue import Inference
 from service.inference.flight import State
+from service.inference.items import Inference
 from service.settings import Settings
 
 CROPS_TOGETHER = 8

@@ -15,9 +15,8 @@ from models.types import DetectOptions, Image
 from service.cluster.calls import Calls, answer
 from service.errors import DeadlineExceeded, ModelNotReady, QueueFull
 from service.http.metrics import Metrics
-from service.inference.fair_queue import Inference
 from service.inference.flight import State, fail, settle
-from service.inference.model_thread import STAGES
+from service.inference.items import Inference
 from service.settings import Settings
 from service.tracks.session import RETRY_SECONDS
 
@@ -167,9 +166,8 @@ class RemoteQueue:
             return
         inference = done.result()
         self._metrics.batch_size.labels(self.name).observe(inference.batch_size)
-        for stage in STAGES:
-            seconds = getattr(inference, f"{stage}_ms") / 1000
-            self._metrics.stage.labels(self.name, stage).observe(seconds)
+        for stage, ms in inference.stages_ms.items():
+            self._metrics.stage.labels(self.name, stage).observe(ms / 1000)
 
     def _count(self, kind: str, change: int) -> None:
         self._waiting[kind] += change

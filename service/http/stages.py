@@ -13,9 +13,7 @@ from opentelemetry import trace
 
 if TYPE_CHECKING:
     from service.http.metrics import Metrics
-    from service.inference.fair_queue import Inference
-
-INFERENCE = ("preprocess", "queue", "inference", "postprocess")
+    from service.inference.items import Inference
 
 _tracer = trace.get_tracer("trackline")
 
@@ -42,7 +40,7 @@ class Stages:
 
     def inferred(self, inference: Inference, frame: int | None = None, *, ago: float = 0.0) -> None:
         """A model answered ``ago`` seconds before now; it has counted its stages itself."""
-        seconds = {stage: getattr(inference, f"{stage}_ms") / 1000 for stage in INFERENCE}
+        seconds = {stage: ms / 1000 for stage, ms in inference.stages_ms.items()}
         left = sum(seconds.values()) + ago
         for stage, took in seconds.items():
             left -= took

@@ -7,7 +7,6 @@ where a forward answers several -> the caller's future.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import weakref
@@ -19,17 +18,13 @@ from typing import TYPE_CHECKING
 from models.types import DetectOptions, Image
 from service.errors import QueueFull
 from service.http.metrics import Metrics
-from service.inference.fair_queue import Inference, Item
 from service.inference.flight import State, as_ours, fail
+from service.inference.items import Inference, Item
 from service.inference.model_thread import ModelThread
 from service.settings import Settings
 
 if TYPE_CHECKING:
     from models.detector import Detector
-
-__all__ = ["Batcher", "Inference", "State"]
-
-log = logging.getLogger(__name__)
 
 
 class Batcher:

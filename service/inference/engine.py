@@ -13,8 +13,8 @@ from models.segmenter import load_segmenter
 from models.types import DetectOptions, Image
 from service.http.metrics import Metrics
 from service.inference.batching import Batcher
-from service.inference.fair_queue import Inference
 from service.inference.flight import State
+from service.inference.items import Inference
 from service.settings import Settings
 
 if TYPE_CHECKING:

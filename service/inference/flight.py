@@ -14,7 +14,7 @@ import numpy as np
 
 from models.errors import ModelError, TracklineError
 from models.types import Detections
-from service.inference.fair_queue import Inference, Item
+from service.inference.items import Inference, Item
 
 if TYPE_CHECKING:
     from models.detector import Detector, Prepared

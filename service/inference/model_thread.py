@@ -21,7 +21,7 @@ import numpy as np
 
 from models.errors import ModelError
 from service.errors import DeadlineExceeded, ModelNotReady
-from service.inference.fair_queue import FairQueue, Item
+from service.inference.fair_queue import FairQueue
 from service.inference.flight import (
     Flight,
     State,
@@ -32,6 +32,7 @@ from service.inference.flight import (
     read,
     settle,
 )
+from service.inference.items import Item
 
 if TYPE_CHECKING:
     from models.detector import Detector
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 READ_THREADS = 2
-STAGES = ("preprocess", "queue", "inference", "postprocess")
 PROBE_SHAPE = (480, 640, 3)
 CLOSE_SECONDS = 10.0
 
@@ -251,9 +251,8 @@ class ModelThread:
             fail([item.future], as_ours(error, "the model's answer could not be read"))
             return
         self._metrics.nonfinite.labels(self._name).inc(dropped)
-        for stage in STAGES:
-            seconds = getattr(inference, f"{stage}_ms") / 1000
-            self._metrics.stage.labels(self._name, stage).observe(seconds)
+        for stage, ms in inference.stages_ms.items():
+            self._metrics.stage.labels(self._name, stage).observe(ms / 1000)
         settle(item.future, inference)
 
     def _passed(self) -> None:

@@ -18,7 +18,7 @@ from service.errors import TooLarge, UnsupportedMedia
 from service.http.parameters import DetectQuery
 from service.http.stages import Stages
 from service.inference.engine import ModelQueue
-from service.inference.fair_queue import Inference
+from service.inference.items import Inference
 from service.pictures.images import ImageCodec
 from service.schemas import objects
 from service.settings import Settings
@@ -65,8 +65,7 @@ class Found:
 
     def answer(self, model: str, request_id: str) -> dict[str, Any]:
         """The contract's answer for this picture."""
-        stages = ("preprocess_ms", "queue_ms", "inference_ms", "postprocess_ms")
-        times = {stage: round(getattr(self.inference, stage), 3) for stage in stages}
+        times = {f"{stage}_ms": round(ms, 3) for stage, ms in self.inference.stages_ms.items()}
         return {
             "model": model,
             "image": {"width": self.width, "height": self.height},

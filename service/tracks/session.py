@@ -19,7 +19,7 @@ from service.decoding.video import Video, VideoEnd, VideoFrame, VideoInfo
 from service.decoding.wake import Wake
 from service.errors import QueueFull, ServiceError
 from service.http.stages import Stages
-from service.inference.fair_queue import Inference
+from service.inference.items import Inference
 from tracker.types import Tracker, Tracks
 
 RETRY_SECONDS = 0.02

@@ -25,8 +25,8 @@ from service.cluster.calls import Calls, answer
 from service.cluster.queue import About, RemoteQueue
 from service.errors import DeadlineExceeded, ModelNotReady, QueueFull
 from service.http.metrics import Metrics
-from service.inference.fair_queue import Inference
 from service.inference.flight import State
+from service.inference.items import Inference
 from service.settings import Settings
 from tests.service.gate import WAIT
 

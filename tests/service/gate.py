@@ -12,7 +12,8 @@ import numpy as np
 
 from models.fake import FakePrepared
 from models.types import DetectOptions, Image
-from service.inference.batching import Batcher, Inference
+from service.inference.batching import Batcher
+from service.inference.items import Inference
 
 OPTIONS = DetectOptions()
 

@@ -19,7 +19,8 @@ from models.fake import FakeDetector, FakePrepared
 from models.runtime.cpu import AHEAD
 from models.types import DetectOptions
 from service.errors import DeadlineExceeded, ModelNotReady, QueueFull
-from service.inference.batching import Batcher, Inference
+from service.inference.batching import Batcher
+from service.inference.items import Inference
 from service.settings import Settings
 from tests.service.gate import OPTIONS, WAIT, Gate, hold, mark_of, marked, submit_all, until
 

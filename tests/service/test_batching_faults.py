@@ -16,7 +16,8 @@ from models.fake import FakeDetector, FakePrepared
 from models.types import Detections, DetectOptions
 from service.errors import ModelNotReady
 from service.http.metrics import Metrics
-from service.inference.batching import Batcher, State
+from service.inference.batching import Batcher
+from service.inference.flight import State
 from service.settings import Settings
 from tests.service.gate import OPTIONS, WAIT, Gate, hold, mark_of, marked, submit_all, until
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from models.fake import FakePrepared
 from models.types import DetectOptions
-from service.inference.fair_queue import FairQueue, Item
+from service.inference.fair_queue import FairQueue
+from service.inference.items import Item
 from service.settings import Settings
 
 PLENTY = 10**9

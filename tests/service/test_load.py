@@ -20,7 +20,8 @@ from models import catalog
 from models.detector import Detector, load_detector
 from models.fake import FakeDetector, FakePrepared
 from models.types import Image
-from service.inference.fair_queue import FairQueue, Item
+from service.inference.fair_queue import FairQueue
+from service.inference.items import Item
 from tests.service.clips import HEIGHT, WIDTH, clip, picture
 from tests.service.gate import WAIT
 from tests.service.pictures import encode

@@ -14,8 +14,8 @@ from models.errors import ModelError, UnknownName
 from models.fake import FakeDetector
 from service.errors import Conflict, ModelNotReady, ShuttingDown, UnknownModel
 from service.http.metrics import Metrics
-from service.inference.batching import State
 from service.inference.engine import LocalEngine
+from service.inference.flight import State
 from service.inference.registry import Models, entry, known
 from service.settings import Settings
 from tests.service.gate import WAIT

@@ -20,7 +20,8 @@ from service.decoding.frames import bytes_for
 from service.decoding.task import Job
 from service.decoding.video import Video
 from service.errors import QueueFull
-from service.inference.batching import Batcher, Inference
+from service.inference.batching import Batcher
+from service.inference.items import Inference
 from service.tracks.session import FrameTracks, Session, SessionOptions
 from tests.service.clips import HEIGHT, WIDTH, clip
 from tests.service.gate import WAIT, Gate
