@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 
+from models.batch_detector import PreparedImage
 from models.detector import load_detector
 from models.runtime.cpu import cpu_count
 from models.types import Image
@@ -62,11 +63,11 @@ class Meter:
     """
 
     def __init__(self, model: str, precision: str) -> None:
-        detector = load_detector(model, precision=precision)
+        detector = load_detector(model, precision=precision, videos=True)
         if not isinstance(detector, YoloDetector):
             raise SystemExit(f"{model}: a YOLO detector is expected")
         self._detector = detector
-        self._warm: set[tuple[int, int]] = set()
+        self._warm: set[tuple[int, int, bool]] = set()
 
     def video(self, data: bytes, frames: int) -> Stages:
         """The stages of the first frames of a video."""
@@ -78,19 +79,25 @@ class Meter:
                 pictures = (frame.reformat(format="bgr24") for _, frame in decoded)
                 return [np.asarray(one.to_ndarray(), np.uint8) for one in pictures]
 
-        return self._measure(decode)
+        return self._measure(decode, self._detector.preprocess_frame)
 
     def pictures(self, files: Sequence[bytes]) -> Stages:
         """The stages of pictures."""
-        return self._measure(lambda: [decode_image(f, MOST_PIXELS, MOST_PIXELS) for f in files])
+
+        def decode() -> list[Image]:
+            return [decode_image(file, MOST_PIXELS, MOST_PIXELS) for file in files]
+
+        return self._measure(decode, self._detector.preprocess)
 
     def close(self) -> None:
         """Give back the memory of the network."""
         self._detector.close()
 
-    def _measure(self, decode: Callable[[], list[Image]]) -> Stages:
+    def _measure(
+        self, decode: Callable[[], list[Image]], prepare: Callable[[Image], PreparedImage]
+    ) -> Stages:
         images, decoding, decoding_wall = _timed(decode)
-        prepared, letterboxing, _ = _timed(lambda: list(map(self._detector.preprocess, images)))
+        prepared, letterboxing, _ = _timed(lambda: list(map(prepare, images)))
         if prepared[0].key not in self._warm:
             self._warm.add(prepared[0].key)
             until = time.monotonic() + WARM_SECONDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,10 +19,19 @@ from models.types import Image
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """The network's input for one image [H, W, 3], and how the image lies in it."""
+    """The network's input for one image, and how the image lies in it.
+
+    Attributes
+    ----------
+    data : [H, W, 3]
+    letterbox : Letterbox
+    frame : bool
+        The image is a frame of a video, of which a cheaper network may be asked.
+    """
 
     data: NDArray[Any]
     letterbox: Letterbox
+    frame: bool = False
 
     @classmethod
     def letterboxed(cls, image: Image, imgsz: int, stride: int) -> PreparedImage:
@@ -38,14 +47,15 @@ class PreparedImage:
         return cls(letterbox.apply(image), letterbox)
 
     @property
-    def key(self) -> tuple[int, int]:
-        """Height and width of the input."""
-        return self.letterbox.input_size
+    def key(self) -> tuple[int, int, bool]:
+        """Height and width of the input, and whether it is that of a frame."""
+        return *self.letterbox.input_size, self.frame
 
     @property
     def pixels(self) -> int:
         """Size of the input, height times width."""
-        return self.key[0] * self.key[1]
+        height, width = self.letterbox.input_size
+        return height * width
 
 
 class BatchNetwork(Protocol):
@@ -65,10 +75,21 @@ class BatchDetector(Detector):
     ----------
     network : BatchNetwork
         It is taken over: `close` closes it.
+    frames : BatchNetwork or None
+        What frames of videos are put through, where that is another one; taken over too.
     """
 
-    def __init__(self, network: BatchNetwork) -> None:
+    def __init__(self, network: BatchNetwork, frames: BatchNetwork | None = None) -> None:
         self._network = network
+        self._frames = frames or network
+
+    def preprocess_frame(self, image: Image, imgsz: int | None = None) -> PreparedImage:
+        """Like `preprocess`, for the network of frames."""
+        return replace(self.preprocess(image, imgsz), frame=self._frames is not self._network)
+
+    @abstractmethod
+    def preprocess(self, image: Image, imgsz: int | None = None) -> PreparedImage:
+        """Make an image ready for the network. Any thread."""
 
     @abstractmethod
     def rows(self, answer: Any, count: int) -> list[Raw]:
@@ -97,9 +118,12 @@ class BatchDetector(Detector):
                 answer.set_exception(error)
 
         pixels = inputs[0][None] if count == 1 else np.stack(inputs)
-        self._network.start(pixels).add_done_callback(finish)
+        network = self._frames if batch[0].frame else self._network
+        network.start(pixels).add_done_callback(finish)
         return answer
 
     def close(self) -> None:
-        """Give back the memory of the network. The detector cannot be used afterwards."""
+        """Give back the memory of the networks. The detector cannot be used afterwards."""
         self._network.close()
+        if self._frames is not self._network:
+            self._frames.close()

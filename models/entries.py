@@ -46,6 +46,8 @@ class Entry:
         Where it comes from, in the order in which they are tried.
     end_to_end : bool
         Of a detector with two heads, use the one that needs no suppression.
+    int8 : bool
+        Tracks were measured to be as good where this detector sees frames in eight bits.
     network : str
         What the weights are for: the name of a TorchVision network, where the file holds its
         weights; empty where the file says it itself.
@@ -61,6 +63,7 @@ class Entry:
     notes: str
     sources: tuple[Source, ...]
     end_to_end: bool = False
+    int8: bool = False
     network: str = ""
 
 
@@ -122,7 +125,7 @@ def _parse(name: str, given: object, lists: Mapping[str, tuple[str, ...]], base:
         raise InvalidInput(f"unknown keys {sorted(unknown)}, missing keys {sorted(missing)}")
     sources = tuple(parse_source(source, base) for source in _list("sources", table["sources"]))
     local = all(isinstance(source, LocalFile) for source in sources)
-    size, end_to_end = table.get("size"), table.get("end_to_end", False)
+    size = table.get("size")
     entry = Entry(
         name=name,
         task=str(table["task"]),
@@ -133,7 +136,8 @@ def _parse(name: str, given: object, lists: Mapping[str, tuple[str, ...]], base:
         classes=_classes(table.get("classes", []), lists),
         notes=str(table.get("notes", "")),
         sources=sources,
-        end_to_end=end_to_end,
+        end_to_end=table.get("end_to_end", False),
+        int8=table.get("int8", False),
         network=str(table.get("network", "")),
     )
     _check(_NAME.fullmatch(name), f"name: expected {_NAME.pattern}, got {name!r}")
@@ -144,7 +148,9 @@ def _parse(name: str, given: object, lists: Mapping[str, tuple[str, ...]], base:
         (size is None and local) or (type(size) is int and size > 0),
         f"size: expected the bytes of the file, got {size!r}",
     )
-    _check(isinstance(end_to_end, bool), f"end_to_end: expected true or false, got {end_to_end!r}")
+    for key in ("end_to_end", "int8"):
+        value = getattr(entry, key)
+        _check(isinstance(value, bool), f"{key}: expected true or false, got {value!r}")
     return entry
 
 

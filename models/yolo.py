@@ -18,6 +18,7 @@ from models.errors import RuntimeUnavailable
 from models.masks import ObjectMask, object_masks
 from models.nms import batched_nms
 from models.runtime import Runtime, check_settings, choose_runtime, load_runtime
+from models.runtime.cpu import has_vnni
 from models.types import Detections, DetectOptions, Image
 from models.yolo_export import exported
 from models.yolo_head import Candidates, HeadSpec, RawHead, candidates
@@ -36,12 +37,21 @@ class YoloDetector(BatchDetector):
         What runs it. It is taken over: `close` closes it.
     thinned : bool
         The network is a `models.yolo_network.BestAnchors`.
+    frames : Runtime or None
+        What runs frames of videos, where that is another network; taken over too. It answers in
+        the same form.
     """
 
     def __init__(
-        self, name: str, spec: HeadSpec, network: Runtime, *, thinned: bool = False
+        self,
+        name: str,
+        spec: HeadSpec,
+        network: Runtime,
+        *,
+        thinned: bool = False,
+        frames: Runtime | None = None,
     ) -> None:
-        super().__init__(network)
+        super().__init__(network, frames)
         self.name = name
         self.spec = spec
         self.names = spec.names
@@ -99,7 +109,7 @@ class YoloDetector(BatchDetector):
 
     def _select(self, raw: RawHead, prepared: PreparedImage, options: DetectOptions) -> Candidates:
         """The candidates that remain, in the input's pixels."""
-        found = candidates(raw, self.spec, prepared.key, options)
+        found = candidates(raw, self.spec, prepared.letterbox.input_size, options)
         if self.spec.end_to_end:
             return found.take(np.arange(len(found.scores))[: options.max_det])
         classes = np.zeros_like(found.classes) if options.agnostic else found.classes
@@ -114,6 +124,7 @@ def load_yolo(
     device: str = "auto",
     threads: int | None = None,
     precision: str = "auto",
+    videos: bool = False,
 ) -> YoloDetector:
     """The YOLO detector of a catalogue name; see `models.detector.load_detector`."""
     chosen, place = choose_runtime(runtime, device)
@@ -123,7 +134,20 @@ def load_yolo(
     if chosen == "torch":
         return _load_torch(name, place, threads, precision)
     path, spec = exported(name)
-    return YoloDetector(name, spec, load_runtime(path, chosen, threads, precision))
+    network = load_runtime(path, chosen, threads, precision)
+    frames = _for_frames(name, network, threads) if videos and precision == "auto" else None
+    return YoloDetector(name, spec, network, frames=frames)
+
+
+def _for_frames(name: str, network: Runtime, threads: int | None) -> Runtime | None:
+    """The network in eight bits, where it is known to follow objects as well and costs less."""
+    if network.name != "openvino" or not catalog.entry(name).int8 or not has_vnni():
+        return None
+    from models.runtime.openvino import OpenVinoRuntime
+    from models.yolo_int8 import quantised
+
+    assert isinstance(network, OpenVinoRuntime)  # noqa: S101  # its name says so
+    return OpenVinoRuntime(quantised(name)[0], threads=threads, beside=network)
 
 
 def _load_int8(name: str, runtime: str, threads: int | None) -> YoloDetector:

@@ -67,7 +67,9 @@ class Settings(BaseSettings):
     precision: str = Field(
         default="auto",
         pattern="^(auto|f32|bf16|f16|int8)$",
-        description="What YOLO networks compute in: auto, f32, bf16, f16, or int8 with OpenVINO.",
+        description="What YOLO networks compute in: f32, bf16, f16, or int8 with OpenVINO. auto is "
+        "the fastest that costs no accuracy: of pictures bf16 where the processor has it, of "
+        "frames of videos int8 where that was measured to follow objects as well.",
     )
     spool_dir: Path | None = Field(
         default=None,

@@ -6,6 +6,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from models.errors import ModelError
 AHEAD = 1
 """Forwards that wait behind those that run, so that a core which gets free goes on at once, and not
 when the thread that asks has been woken, nor when the answer has been read."""
+
+_CPUINFO = Path("/proc/cpuinfo")
+_VNNI = frozenset({"avx512_vnni", "avx_vnni"})
 
 
 class PooledRuntime(ABC):
@@ -28,19 +32,32 @@ class PooledRuntime(ABC):
         What the network computes in.
     queues : bool
         The runtime itself lets forwards wait that are more than the lanes.
+    beside : PooledRuntime or None
+        Another network, whose lanes this one shares: so many forwards of both run at once. They
+        are closed together.
     """
 
     name: str
     device = "cpu"
     max_batch = 1
 
-    def __init__(self, lanes: int, precision: str, *, queues: bool = False) -> None:
+    def __init__(
+        self,
+        lanes: int,
+        precision: str,
+        *,
+        queues: bool = False,
+        beside: PooledRuntime | None = None,
+    ) -> None:
         self.lanes = lanes
         # Where batches are worth it, what waits had better become part of the next one.
         self.slots = lanes + (AHEAD if self.max_batch == 1 else 0)
         self.precision = precision
-        self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix=f"{self.name}-forward")
-        self._turns = threading.Semaphore(self.slots if queues else lanes)
+        if beside is None:
+            self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix=f"{self.name}-forward")
+            self._turns = threading.Semaphore(self.slots if queues else lanes)
+        else:
+            self._pool, self._turns = beside._pool, beside._turns
 
     @abstractmethod
     def forward(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
@@ -87,3 +104,10 @@ class PooledRuntime(ABC):
 def cpu_count() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def has_vnni() -> bool:
+    """Whether the processor multiplies bytes as fast as its hardware can; known on Linux alone."""
+    if not _CPUINFO.is_file():
+        return False
+    return not _VNNI.isdisjoint(_CPUINFO.read_text(encoding="utf-8").split())

@@ -16,7 +16,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -68,6 +68,8 @@ class OpenVinoRuntime(PooledRuntime):
     shapes : sequence of tuples
         The only shapes of a batch that will come; any, if none is named. With shapes every forward
         keeps to its share of the cores, even when it is alone.
+    beside : OpenVinoRuntime or None
+        Another network for the same cores, whose lanes this one shares.
 
     Raises
     ------
@@ -86,6 +88,7 @@ class OpenVinoRuntime(PooledRuntime):
         threads: int | None = None,
         precision: str = "auto",
         shapes: Sequence[tuple[int, ...]] = (),
+        beside: OpenVinoRuntime | None = None,
     ) -> None:
         threads = threads or cpu_count()
         lanes = min(threads, MAX_LANES)
@@ -98,21 +101,22 @@ class OpenVinoRuntime(PooledRuntime):
             compiled = {shape: self._compiled(lanes, shape) for shape in shapes or (None,)}
         except RuntimeError as error:
             raise ModelError(f"{path}: OpenVINO cannot run it: {error}") from error
-        super().__init__(lanes, next(iter(compiled.values())).precision, queues=True)
+        chosen = next(iter(compiled.values())).precision
+        super().__init__(lanes, chosen, queues=True, beside=beside)
         self._any = compiled.pop(None, None)
         self._fixed = {shape: requests for shape, requests in compiled.items() if shape}
         self._met: Counter[tuple[int, ...]] = Counter()
-        self._in_flight = 0
-        self._lock = Lock()
+        self._traffic: _Traffic = _Traffic() if beside is None else beside._traffic
+        self._lock = self._traffic.lock
         self._compiler = ThreadPoolExecutor(1, thread_name_prefix="openvino-compile")
 
     def forward(self, batch: NDArray[Any]) -> list[NDArray[Any]]:
         """The network's outputs for a batch, in arrays of their own."""
         with self._lock:
             requests = self._requests(batch.shape)
-            alone = self._in_flight == 0 and not self.split
+            alone = self._traffic.in_flight == 0 and not self.split
             request = requests.alone if alone else requests.shared.pop()
-            self._in_flight += 1
+            self._traffic.in_flight += 1
         try:
             answer = _infer(request, batch, requests.places)
         except RuntimeError as error:
@@ -121,7 +125,7 @@ class OpenVinoRuntime(PooledRuntime):
             ) from error
         finally:
             with self._lock:
-                self._in_flight -= 1
+                self._traffic.in_flight -= 1
                 if not alone:
                     requests.shared.append(request)
         if requests is self._any:
@@ -186,6 +190,14 @@ class OpenVinoRuntime(PooledRuntime):
             places=_places(shared),
             precision=next(name for name, kind in _TYPES.items() if kind == chosen),
         )
+
+
+@dataclass(slots=True)
+class _Traffic:
+    """Forwards in flight in the lanes, of all the networks that share them."""
+
+    in_flight: int = 0
+    lock: Lock = field(default_factory=Lock)
 
 
 @dataclass(slots=True)

@@ -99,12 +99,13 @@ def pull(
 
 @models_app.command("export")
 def export(names: Annotated[list[str], typer.Argument(metavar="NAME...")]) -> None:
-    """Write the networks to ONNX, as the runtimes read them; print where each one is."""
+    """Write the networks to files, as the runtimes read them; print where each one is."""
     for name in names:
-        typer.echo(f"{name}\t{_export(name)}")
+        for path in _export(name):
+            typer.echo(f"{name}\t{path}")
 
 
-def _export(name: str) -> Path:
+def _export(name: str) -> list[Path]:
     from models import catalog
 
     entry = catalog.entry(name)
@@ -118,14 +119,15 @@ def _export(name: str) -> Path:
     if fcn:
         from models import fcn_runtime
 
-        return fcn_runtime.exported(name)
+        return [fcn_runtime.exported(name)]
     if entry.task == "embed":
         from models import embed_network
 
-        return embed_network.exported(name)
-    from models import yolo_export
+        return [embed_network.exported(name)]
+    from models import yolo_export, yolo_int8
 
-    return yolo_export.exported(name)[0]
+    exports = [yolo_export.exported, *([yolo_int8.quantised] if entry.int8 else [])]
+    return [exported(name)[0] for exported in exports]
 
 
 def _describe(name: str) -> dict[str, Any]:

@@ -160,7 +160,9 @@ class Batcher:
     def _prepare(self, item: Item, image: Image, imgsz: int | None) -> None:
         began = time.monotonic()
         try:
-            item.prepared = self.detector.preprocess(image, imgsz)
+            detector = self.detector
+            prepare = detector.preprocess if item.session is None else detector.preprocess_frame
+            item.prepared = prepare(image, imgsz)
         except Exception as error:
             fail([item.future], as_ours(error, "the image could not be prepared"))
             return

@@ -174,5 +174,10 @@ class LocalEngine:
     def _load_from_catalogue(self, name: str) -> Detector:
         settings = self._settings
         return load_detector(
-            name, settings.runtime, settings.device, settings.threads, settings.precision
+            name,
+            settings.runtime,
+            settings.device,
+            settings.threads,
+            settings.precision,
+            videos=True,
         )

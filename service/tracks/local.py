@@ -95,7 +95,7 @@ def follow(
     tracker = make_tracker(request.tracker, delay=request.delay)
     model = request.model or DEFAULT_MODEL
     settings = Settings(models=(model,))
-    batcher = Batcher(model, lambda: load_detector(model), settings)
+    batcher = Batcher(model, lambda: load_detector(model, videos=True), settings)
     with ExitStack() as stack:
         stack.enter_context(closing(batcher))
         video = stack.enter_context(open_video(request.video, decoders))

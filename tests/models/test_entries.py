@@ -58,6 +58,7 @@ def read(tmp_path: Path, text: str) -> None:
         (entry(sources="[3]"), "source: expected"),
         (entry(size="true"), "size: expected the bytes"),
         (entry(end_to_end='"no"'), "end_to_end: expected true or false"),
+        (entry(int8="1"), "int8: expected true or false"),
         ("[entries]\na = 3\n", "entry: expected a table"),
         ("entries = []\n", "entries: expected a table"),
         ("classes = 3\n", "classes: expected a table"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from models import runtime as runtimes
 from models.errors import InvalidInput, ModelError, RuntimeUnavailable, UnknownName
 from models.runtime import Runtime, choose_runtime, load_runtime
+from models.runtime.cpu import has_vnni
 from models.runtime.export import export_onnx
 from models.runtime.openvino import OFTEN, OpenVinoRuntime
 from models.runtime.torch import TorchRuntime
@@ -145,6 +147,51 @@ def test_a_network_for_some_shapes_alone_gives_the_same_numbers(onnx_file: Path)
     fixed.close()
     with pytest.raises(ModelError, match="has been closed"):
         fixed.run(batch)
+
+
+def test_networks_beside_each_other_share_their_lanes(
+    onnx_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = OpenVinoRuntime(onnx_file, threads=2)
+    second = OpenVinoRuntime(onnx_file, threads=2, beside=first)
+    inside, most, full, lock = 0, 0, threading.Event(), threading.Lock()
+
+    def hold(*_: Any) -> list[NDArray[Any]]:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        if most == first.slots:
+            full.set()
+        assert full.wait(60)
+        with lock:
+            inside -= 1
+        return []
+
+    with monkeypatch.context() as patched:
+        patched.setattr("models.runtime.openvino._infer", hold)
+        started = [loaded.start(images()) for loaded in (first, second) * first.slots]
+        for answer in started:
+            answer.result(timeout=60)
+    assert most == first.slots
+    for output, wanted in zip(first.run(images()), second.run(images()), strict=True):
+        np.testing.assert_array_equal(output, wanted)
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize(
+    ("flags", "known"),
+    [("fpu avx512_vnni sse", True), ("fpu avx_vnni", True), ("fpu avx512f", False), (None, False)],
+)
+def test_what_the_processor_says_of_bytes_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str | None, known: bool
+) -> None:
+    said = tmp_path / "cpuinfo"
+    if flags is not None:
+        said.write_text(f"processor : 0\nflags : {flags}\n")
+    monkeypatch.setattr("models.runtime.cpu._CPUINFO", said)
+    assert has_vnni() is known
 
 
 def test_answers_outlive_the_next_forward(load: Callable[..., Runtime]) -> None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models import boxes
-from models.errors import RuntimeUnavailable
+from models.errors import InvalidInput, RuntimeUnavailable
 from models.runtime.export import export_onnx
+from models.types import DetectOptions
 from models.yolo import load_yolo
 from models.yolo_int8 import quantise
 from tests.models.yolo_oracle import PHOTOGRAPHS, photograph, weights
@@ -105,6 +106,52 @@ def test_same_objects_are_found_whatever_else_is_in_flight() -> None:
         assert (np.where(same, overlaps, 0).max(axis=1) > 0.9).all()
     rounded.close()
     exact.close()
+
+
+@pytest.mark.weights
+def test_frames_of_videos_alone_go_through_eight_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights("yolo26n")
+    monkeypatch.setattr("models.yolo.has_vnni", lambda: True)
+    rounded, exact = (
+        load_yolo("yolo26n", runtime="openvino", precision=p) for p in ("int8", "auto")
+    )
+    both = load_yolo("yolo26n", runtime="openvino", videos=True)
+    options = DetectOptions()
+    for name in PHOTOGRAPHS:
+        picture = photograph(name)
+        image, frame = both.preprocess(picture), both.preprocess_frame(picture)
+        assert image.key != frame.key
+        for prepared, alike in ((image, exact), (frame, rounded)):
+            raw = both.start([prepared]).result()[0]
+            found, expected = both.postprocess(raw, prepared, options), alike.predict([picture])[0]
+            np.testing.assert_array_equal(found.boxes, expected.boxes)
+            np.testing.assert_array_equal(found.scores, expected.scores)
+    with pytest.raises(InvalidInput, match="one input size"):
+        both.start([image, frame])
+    for detector in (rounded, exact, both):
+        detector.close()
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize(
+    ("name", "vnni", "settings"),
+    [
+        ("yolo26n", False, {"videos": True}),
+        ("yolo26n", True, {}),
+        ("yolo26n", True, {"videos": True, "precision": "f32"}),
+        ("yolov8n", True, {"videos": True}),
+    ],
+    ids=["no VNNI", "not asked for", "another precision", "not measured"],
+)
+def test_frames_are_as_pictures_are_where_eight_bits_are_not_for_them(
+    monkeypatch: pytest.MonkeyPatch, name: str, vnni: bool, settings: dict[str, Any]
+) -> None:
+    weights(name)
+    monkeypatch.setattr("models.yolo.has_vnni", lambda: vnni)
+    detector = load_yolo(name, runtime="openvino", **settings)
+    picture = photograph(PHOTOGRAPHS[0])
+    assert detector.preprocess_frame(picture).key == detector.preprocess(picture).key
+    detector.close()
 
 
 @pytest.mark.parametrize("runtime", ["torch", "onnx"])

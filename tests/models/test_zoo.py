@@ -230,7 +230,7 @@ def test_thresholds_apply_after_the_forward(quick: ZooDetector) -> None:
 
 def test_a_batch_answers_like_its_images_alone(quick: ZooDetector) -> None:
     batch = [quick.preprocess(picture(80, 100)), quick.preprocess(picture(200, 50))]
-    assert batch[0].key == batch[1].key == (320, 320)
+    assert batch[0].key == batch[1].key == (320, 320, False)
     assert batch[0].pixels == 320 * 320
     for together, prepared in zip(quick.start(batch).result(), batch, strict=True):
         (alone,) = quick.start([prepared]).result()
