@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -155,7 +156,7 @@ def motorway(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.weights
 def test_the_motorway_by_a_real_network(motorway: Path, tmp_path: Path) -> None:
     real = {"models": "yolo26n", "embedder": "auto", "jobs_dir": tmp_path}
-    with serving(load_detector, wait_ready, **real) as (url, _):
+    with serving(partial(load_detector, videos=True), wait_ready, **real) as (url, _):
         for more in ((), ("--refine",), ("--classes", "car,truck")):
             lines = comparable(run("track", motorway, "--server", url, *more))
             assert lines == comparable(run("track", motorway, *more))

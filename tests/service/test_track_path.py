@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from models import load_detector, load_embedder
 from models.embedder import Embedder
+from models.runtime.cpu import has_vnni
 from models.types import Detections, Image
 from service.decoding.decoders import Decoders
 from service.tracks import lines, local
@@ -24,7 +25,8 @@ FRAMES = 40
 
 def frame_by_frame(video: Path, embedder_name: str) -> list[dict[str, Any]]:
     """Detector, embedder and tracker called one after the other, a frame at a time."""
-    detector, embed = load_detector("yolo26n"), load_embedder(embedder_name)
+    precision = "int8" if has_vnni() else "auto"  # as for frames of videos
+    detector, embed = load_detector("yolo26n", precision=precision), load_embedder(embedder_name)
     tracker = DeepSort()
     messages = []
     with av.open(str(video), "r") as container:
