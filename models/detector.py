@@ -46,6 +46,8 @@ class Detector(Protocol):
         ``detect`` or ``segment``.
     runtime, device : str
         What runs the network, and where.
+    precision, frame_precision : str
+        What it computes in, for images and for frames of videos.
     imgsz : int
         Side of the network's input unless another is asked for, in pixels.
     slots : int
@@ -59,6 +61,8 @@ class Detector(Protocol):
     task: str
     runtime: str
     device: str
+    precision: str
+    frame_precision: str
     imgsz: int
     slots: int
     max_batch: int

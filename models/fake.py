@@ -61,6 +61,7 @@ class FakeDetector(Detector):
     names: Mapping[int, str] = _NAMES
     task = "detect"
     runtime = "numpy"
+    precision = frame_precision = "f32"
     device = "cpu"
     imgsz = 640
 

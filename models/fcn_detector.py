@@ -66,6 +66,7 @@ class FcnDetector(BatchDetector):
         self.imgsz = imgsz
         self.runtime = network.name
         self.device = network.device
+        self.precision = self.frame_precision = network.precision
         self.slots = network.slots
         self.max_batch = network.max_batch
 

@@ -59,6 +59,8 @@ class YoloDetector(BatchDetector):
         self.imgsz = spec.imgsz
         self.runtime = network.name
         self.device = network.device
+        self.precision = network.precision
+        self.frame_precision = (frames or network).precision
         self.slots = network.slots
         self.max_batch = network.max_batch
         masks = ("coefficients", "prototypes") if spec.task == "segment" else ()
@@ -143,11 +145,7 @@ def _for_frames(name: str, network: Runtime, threads: int | None) -> Runtime | N
     """The network in eight bits, where it is known to follow objects as well and costs less."""
     if network.name != "openvino" or not catalog.entry(name).int8 or not has_vnni():
         return None
-    from models.runtime.openvino import OpenVinoRuntime
-    from models.yolo_int8 import quantised
-
-    assert isinstance(network, OpenVinoRuntime)  # noqa: S101  # its name says so
-    return OpenVinoRuntime(quantised(name)[0], threads=threads, beside=network)
+    return _eight_bits(name, threads, network)[0]
 
 
 def _load_int8(name: str, runtime: str, threads: int | None) -> YoloDetector:
@@ -156,10 +154,19 @@ def _load_int8(name: str, runtime: str, threads: int | None) -> YoloDetector:
         raise RuntimeUnavailable(
             f"precision 'int8': OpenVINO on a CPU has it, the runtime here is {runtime!r}"
         )
+    network, spec = _eight_bits(name, threads)
+    return YoloDetector(name, spec, network)
+
+
+def _eight_bits(name: str, threads: int | None, beside: Any = None) -> tuple[Runtime, HeadSpec]:
+    """The network in eight bits, and how its answers are read."""
+    from models.runtime.openvino import OpenVinoRuntime
     from models.yolo_int8 import quantised
 
     path, spec = quantised(name)
-    return YoloDetector(name, spec, load_runtime(path, runtime, threads))
+    network = OpenVinoRuntime(path, threads=threads, beside=beside)
+    network.precision = "int8"  # what is left of it is computed in the other one
+    return network, spec
 
 
 def _load_torch(name: str, device: str, threads: int | None, precision: str) -> YoloDetector:

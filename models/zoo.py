@@ -45,6 +45,7 @@ class ZooDetector(BatchDetector):
     """
 
     runtime = "torch"
+    precision = frame_precision = "f32"
     slots = 1
 
     def __init__(

@@ -43,6 +43,8 @@ class Detector:
             dict(detector.names),
             detector.runtime,
             detector.device,
+            detector.precision,
+            detector.frame_precision,
             detector.imgsz,
             detector.slots,
             self._batcher.max_batch,

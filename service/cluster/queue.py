@@ -28,6 +28,8 @@ class About:
     names: Mapping[int, str]
     runtime: str
     device: str
+    precision: str
+    frame_precision: str
     imgsz: int
     slots: int
     max_batch: int

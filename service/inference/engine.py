@@ -39,6 +39,14 @@ class Described(Protocol):
         """Where it runs."""
 
     @property
+    def precision(self) -> str:
+        """What it computes in for images."""
+
+    @property
+    def frame_precision(self) -> str:
+        """What it computes in for frames of videos."""
+
+    @property
     def imgsz(self) -> int:
         """Side of the network's input in pixels."""
 

@@ -112,6 +112,8 @@ def _running(batcher: ModelQueue) -> dict[str, Any]:
         "classes": dict(detector.names),
         "runtime": detector.runtime,
         "device": detector.device,
+        "precision": detector.precision,
+        "frame_precision": detector.frame_precision,
         "imgsz": detector.imgsz,
         "slots": detector.slots,
         "max_batch": batcher.max_batch,

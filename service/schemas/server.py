@@ -19,6 +19,8 @@ class ModelEntry(Shape):
     reason: str | None = None
     runtime: str | None = None
     device: str | None = None
+    precision: str | None = None
+    frame_precision: str | None = None
     imgsz: int | None = None
     slots: int | None = None
     max_batch: int | None = None

@@ -32,7 +32,7 @@ from tests.service.gate import WAIT
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 FOUND = Inference(Detections.empty(), 1, 0.1, 0.2, 0.3, 0.4)
-ABOUT = About({0: "thing"}, "openvino", "cpu", 640, 2, 16)
+ABOUT = About({0: "thing"}, "openvino", "cpu", "bf16", "int8", 640, 2, 16)
 
 
 def full() -> BackPressureError:

@@ -116,6 +116,7 @@ def test_frames_of_videos_alone_go_through_eight_bits(monkeypatch: pytest.Monkey
         load_yolo("yolo26n", runtime="openvino", precision=p) for p in ("int8", "auto")
     )
     both = load_yolo("yolo26n", runtime="openvino", videos=True)
+    assert (both.precision, both.frame_precision) == (exact.precision, "int8")
     options = DetectOptions()
     for name in PHOTOGRAPHS:
         picture = photograph(name)

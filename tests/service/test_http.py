@@ -248,6 +248,7 @@ def test_the_catalogue_says_what_is_loaded(client: httpx.Client) -> None:
     assert loaded["yolo26n"] is False
     one = client.get("/v1/models/fake").json()
     assert (one["runtime"], one["device"], one["state"]) == ("numpy", "cpu", "ready")
+    assert (one["precision"], one["frame_precision"]) == ("f32", "f32")
     assert one["classes"]["0"] == "red"
     assert_problem(client.get("/v1/models/nope"), 404, "unknown-model")
     assert_problem(client.get("/v1/models/%2e%2e%2fpasswd"), 404, "not-found")
