@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from models.boxes import box_iou
 from tracker.mot import BOX, FRAME, ID, SCORE, Rows, read_mot, to_rows
 from tracker.refine import refine
-from tracker.types import Tracker, Tracks
+from tracker.types import EmbedRows, Tracker, Tracks
+
+Asked = NDArray[np.float32] | EmbedRows | None
+"""What a tracker is given of the embeddings of a frame."""
 
 SEQUENCES = ("TUD-Campus", "TUD-Stadtmitte", "KITTI-17", "PETS09-S2L1")
 READY = "yolo26n-osnet.npz"
@@ -67,11 +70,23 @@ def load(folder: Path, name: str) -> Sequence:
     )
 
 
-def track(tracker: Tracker, sequence: Sequence) -> Rows:
-    """MOT rows of a tracker that has seen nothing yet, what a delay holds back included."""
+def every_box(embeddings: NDArray[np.float32]) -> Asked:
+    """All embeddings of a frame, whether they are needed or not."""
+    return embeddings
+
+
+def track(
+    tracker: Tracker,
+    sequence: Sequence,
+    ask: Callable[[NDArray[np.float32]], Asked] = every_box,
+) -> Rows:
+    """MOT rows of a tracker that has seen nothing yet, what a delay holds back included.
+
+    ``ask`` makes of the embeddings of a frame what the tracker is given of them.
+    """
     answers: list[Tracks] = []
     for detections, embeddings in zip(sequence.detections, sequence.embeddings, strict=True):
-        answer = tracker.update(detections[:, :4], detections[:, 4], embeddings=embeddings)
+        answer = tracker.update(detections[:, :4], detections[:, 4], embeddings=ask(embeddings))
         if answer is not None:
             answers.append(answer)
     answers.extend(tracker.flush())
