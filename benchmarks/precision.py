@@ -2,8 +2,8 @@
 
     python -m benchmarks.precision --mot-dir DIR [--model NAME] [--precisions bf16 int8 ...]
 
-Each precision sees all frames of the four sequences; people are followed by the default tracker. One
-run says little, since one swap moves it by a point; the mean over the replicas says more.
+Each precision sees all frames of the four sequences; people are followed by the default tracker.
+One run says little, since a swap moves it by a point; the mean over the replicas says more.
 """
 
 from __future__ import annotations
