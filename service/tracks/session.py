@@ -139,6 +139,11 @@ class Session:
         self._options = options
         self._stages = stages
         self._wake = Wake()
+        # Of results, and of results and frames.
+        self._results, self._both = select.poll(), select.poll()
+        self._results.register(self._wake, select.POLLIN)
+        self._both.register(self._wake, select.POLLIN)
+        self._both.register(video, select.POLLIN)
         self._reason: Exception | None = None
         self._end: VideoEnd | ServiceError | None = None
         self._refused: VideoFrame | None = None
@@ -214,10 +219,7 @@ class Session:
 
         Answers whether the decoder has something to say.
         """
-        poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
-        if wanted:
-            poll.register(self._video, select.POLLIN)
+        poll = self._both if wanted else self._results
         ready = {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
         self._wake.clear()
         heard = wanted and self._video.fileno() in ready
