@@ -175,9 +175,7 @@ class Session:
         """
         try:
             while self._end is None or self._waiting:
-                wanted = self._wants_frames
-                ready = bool(self._waiting) and self._waiting[0][1].done()
-                heard = self._wait(wanted, 0.0 if ready else self._patience)
+                heard = self._wait(self._wants_frames, 0.0 if self._ready else self._patience)
                 if self._reason is not None:
                     raise self._reason
                 if self._refused is not None:
@@ -185,7 +183,7 @@ class Session:
                     self._submit(frame)
                 elif heard:
                     yield from self._hear()
-                elif ready:
+                elif self._ready:
                     yield from self._track(*self._waiting.popleft())
             for tracks in self._tracker.flush():
                 yield self._give(tracks)
@@ -209,6 +207,11 @@ class Session:
     def _wants_frames(self) -> bool:
         room = len(self._waiting) < self._options.in_flight
         return room and self._end is None and self._refused is None
+
+    @property
+    def _ready(self) -> bool:
+        """Whether the detector has answered for the frame whose turn it is."""
+        return bool(self._waiting) and self._waiting[0][1].done()
 
     @property
     def _patience(self) -> float:
