@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import cv2
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -121,6 +122,9 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Start all parts; whatever fails then or later, each of them is closed, the last one first."""
     state = app.state
+    # Pictures come from several threads at once. OpenCV's own would wait for work at full speed,
+    # which costs as much again as the work.
+    cv2.setNumThreads(1)
     async with AsyncExitStack() as stack:
         stack.callback(state.codec.close)
         for part in (state.decoders, state.engine, state.models, state.segmenters, state.jobs):

@@ -88,10 +88,13 @@ def track(
 @contextmanager
 def _here(request: Request) -> Iterator[Iterator[Message]]:
     """The messages of the track stream, from this process."""
+    import cv2
+
     from service.cli.progress import counted_frames
     from service.decoding.decoders import Decoders
     from service.tracks.local import follow
 
+    cv2.setNumThreads(1)  # as in the server
     with Decoders() as decoders, follow(request, decoders, counted_frames) as messages:
         yield messages
 

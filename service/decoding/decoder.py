@@ -213,7 +213,7 @@ class _Decoding:
         self._advance(frame)
         slot = None
         if self.job.wants(self.frames):
-            slot = self._free_slot()
+            slot = self.free.pop(0) if self.free else self.control.recv_bytes(1)[0]
             began = time.monotonic()
             self._write(frame, slot)
             self.took += time.monotonic() - began
@@ -242,11 +242,6 @@ class _Decoding:
         if self.time > self.job.max_seconds:
             raise Refused("video-too-long", f"at most {self.job.max_seconds:g} seconds are taken")
 
-    def _free_slot(self) -> int:
-        while not self.free or self.control.poll():
-            self.free.extend(self.control.recv_bytes(64))
-        return self.free.pop(0)
-
     def _write(self, frame: VideoFrame, slot: int) -> None:
         """Copy the frame's pixels, upright and of the first frame's size, into the slot."""
         turns = _quarter_turns(frame)
@@ -254,10 +249,9 @@ class _Decoding:
         threads = self.job.threads  # as many as cores, unless it is told: they wake for nothing
         picture = self.reformatter.reformat(frame, width, height, "bgr24", threads=threads)
         plane = picture.planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8)
-        rows = rows.reshape(-1, plane.line_size)[:height, : width * 3]
-        pixels = rows.reshape(height, width, 3)
-        np.copyto(self.ring.image(slot), np.rot90(pixels, turns))
+        shape, strides = (height, width, 3), (plane.line_size, 3, 1)
+        pixels = np.ndarray(shape, np.uint8, memoryview(plane), strides=strides)
+        np.copyto(self.ring.image(slot), np.rot90(pixels, turns) if turns else pixels)
 
 
 def _open(source: Source, demuxer: str) -> InputContainer:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
+
+import orjson
 
 from models.types import Image
 from service.decoding.decoders import Decoders
@@ -138,7 +139,7 @@ class Video:
             The video cannot be decoded or is over a limit, or the decoder died.
         """
         try:
-            message = json.loads(self._control.recv_bytes(LONGEST_MESSAGE))
+            message = orjson.loads(self._control.recv_bytes(LONGEST_MESSAGE))
             return self._understood(message)
         except ServiceError:
             raise

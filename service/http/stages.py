@@ -7,11 +7,14 @@ collects spans (the extra ``otel``); else they cost a look at a variable.
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
 if TYPE_CHECKING:
+    from prometheus_client import Histogram
+
     from service.http.metrics import Metrics
     from service.inference.items import Inference
 
@@ -35,11 +38,14 @@ class Stages:
 
     def decoded(self, seconds: float, at: float, frame: int | None = None) -> None:
         """A picture or a frame was decoded, and that ended ``at``, by ``time.monotonic``."""
-        self._metrics.stage.labels(self._model, "decode").observe(seconds)
-        self._span("decode", seconds, ago=time.monotonic() - at, frame=frame)
+        self._decoding.observe(seconds)
+        if _recording():
+            self._span("decode", seconds, ago=time.monotonic() - at, frame=frame)
 
     def inferred(self, inference: Inference, frame: int | None = None, *, ago: float = 0.0) -> None:
         """A model answered ``ago`` seconds before now; it has counted its stages itself."""
+        if not _recording():
+            return
         seconds = {stage: ms / 1000 for stage, ms in inference.stages_ms.items()}
         left = sum(seconds.values()) + ago
         for stage, took in seconds.items():
@@ -48,8 +54,9 @@ class Stages:
 
     def tracked(self, seconds: float, frame: int) -> None:
         """A frame was just given to the tracker, which asked for the embeddings that it needs."""
-        self._metrics.stage.labels(self._model, "track").observe(seconds)
-        self._span("track", seconds, frame=frame)
+        self._tracking.observe(seconds)
+        if _recording():
+            self._span("track", seconds, frame=frame)
 
     def answered_live(self, seconds: float) -> None:
         """A live frame is about to be answered, so long after it came."""
@@ -59,13 +66,24 @@ class Stages:
         """A live frame was left out for a newer one."""
         self._metrics.live_dropped.labels(self._model).inc()
 
+    @cached_property
+    def _decoding(self) -> Histogram:
+        return self._metrics.stage.labels(self._model, "decode")
+
+    @cached_property
+    def _tracking(self) -> Histogram:
+        return self._metrics.stage.labels(self._model, "track")
+
     def _span(self, stage: str, seconds: float, ago: float = 0.0, frame: int | None = None) -> None:
         """Note a stage that ended ``ago`` seconds before now."""
-        if not trace.get_current_span().is_recording():
-            return
         end = time.time_ns() - int(ago * 1e9)
         attributes: dict[str, str | int] = {"trackline.model": self._model}
         if frame is not None:
             attributes["trackline.frame"] = frame
         start = end - int(seconds * 1e9)
         _tracer.start_span(stage, start_time=start, attributes=attributes).end(end)
+
+
+def _recording() -> bool:
+    """Whether somebody collects the spans of the request that runs."""
+    return trace.get_current_span().is_recording()

@@ -32,7 +32,7 @@ from service.inference.flight import (
     read,
     settle,
 )
-from service.inference.items import Item
+from service.inference.items import STAGES, Item
 
 if TYPE_CHECKING:
     from models.detector import Detector
@@ -90,6 +90,9 @@ class ModelThread:
         self._flying: set[Flight] = set()
         self._probe_at: float | None = None
         self._closing = threading.Event()
+        self._batch_sizes = metrics.batch_size.labels(name)
+        self._nonfinite = metrics.nonfinite.labels(name)
+        self._stages = {stage: metrics.stage.labels(name, stage) for stage in STAGES}
         self._readers = ThreadPoolExecutor(READ_THREADS, f"{name}-read")
         self._owner = threading.Thread(target=self._own, name=f"{name}-owner", daemon=True)
         self._watchdog = threading.Thread(target=self._watch, name=f"{name}-watchdog", daemon=True)
@@ -236,7 +239,7 @@ class ModelThread:
         if flight.probe is not None:
             self._passed()
             return
-        self._metrics.batch_size.labels(self._name).observe(len(flight.items))
+        self._batch_sizes.observe(len(flight.items))
         for item, raw in zip(flight.items, raws, strict=True):
             self._read(item, raw, flight)
 
@@ -250,9 +253,9 @@ class ModelThread:
             log.exception("an answer of %s could not be read", self._name)
             fail([item.future], as_ours(error, "the model's answer could not be read"))
             return
-        self._metrics.nonfinite.labels(self._name).inc(dropped)
+        self._nonfinite.inc(dropped)
         for stage, ms in inference.stages_ms.items():
-            self._metrics.stage.labels(self._name, stage).observe(ms / 1000)
+            self._stages[stage].observe(ms / 1000)
         settle(item.future, inference)
 
     def _passed(self) -> None:

@@ -60,7 +60,7 @@ class Exchange:
         self._outbox = outbox
         self._stall_seconds = settings.stall_seconds
         self._backlog = Backlog(settings.spool_dir)
-        self._reader_waits = False
+        self._sending_since: float | None = None
 
     async def run(
         self, send: Send, start: dict[str, Any], last: Callable[[Exception], bytes]
@@ -84,10 +84,9 @@ class Exchange:
         listening = asyncio.create_task(self._listen())
         sending = asyncio.create_task(self._send(send, start, last))
         try:
-            await asyncio.wait((listening, sending), return_when=asyncio.FIRST_COMPLETED)
-            if not sending.done():
+            if await self._until_one_ends(listening, sending) and not sending.done():
                 await self._give_up(listening, sending)
-            else:
+            if sending.done():
                 sending.result()
         finally:
             self._session.cancel(ClientGone())
@@ -97,12 +96,34 @@ class Exchange:
             await asyncio.gather(listening, sending, return_exceptions=True)
             self._backlog.close()
 
+    async def _until_one_ends(self, *tasks: asyncio.Task[None]) -> bool:
+        """Wait for the first of the tasks; False if the client took nothing for too long."""
+        while (patience := self._patience) > 0:
+            ended = asyncio.FIRST_COMPLETED
+            if (await asyncio.wait(tasks, timeout=patience, return_when=ended))[0]:
+                return True
+        log.info("session %s: the client stopped reading", self._session.name)
+        return False
+
+    @property
+    def _patience(self) -> float:
+        """Seconds for which a client may still take nothing of the lines that are being sent.
+
+        One that still uploads is not asked to read.
+        """
+        if self._sending_since is None:
+            return self._stall_seconds
+        since = self._sending_since
+        if not self._upload.complete:
+            since = max(since, self._upload.last_byte)
+        return since + self._stall_seconds - time.monotonic()
+
     async def _give_up(self, listening: asyncio.Task[None], sending: asyncio.Task[None]) -> None:
         """The upload was refused half-way: say so in the last line. Or the client left: do not."""
         try:
             listening.result()
         except ServiceError:
-            await sending
+            await self._until_one_ends(sending)
 
     async def _listen(self) -> None:
         """Read the upload, then listen on, until the client is gone."""
@@ -129,7 +150,7 @@ class Exchange:
         """
         async for data in self._source.bytes():
             await self._backlog.put(data)
-            if self._backlog.full and not self._reader_waits:
+            if self._backlog.full and self._sending_since is None:
                 await self._backlog.room(READ_ON_SECONDS)
         self._backlog.finish()
 
@@ -176,25 +197,13 @@ class Exchange:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _deliver(self, send: Send, body: bytes) -> bool:
-        """Send some lines; False if the client is gone, or took none of them for too long.
-
-        A client that still uploads is not asked to read.
-        """
-        message = {"type": "http.response.body", "body": body, "more_body": True}
-        sending = asyncio.ensure_future(send(message))
-        self._reader_waits = True
+        """Send some lines; False if the client is gone."""
+        self._sending_since = time.monotonic()
         try:
-            while not (await asyncio.wait((sending,), timeout=self._stall_seconds))[0]:
-                silent = time.monotonic() - self._upload.last_byte
-                if self._upload.complete or silent >= self._stall_seconds:
-                    log.info("session %s: the client stopped reading", self._session.name)
-                    return False
-        finally:
-            sending.cancel()
-            self._reader_waits = False
-        try:
-            await sending
+            await send({"type": "http.response.body", "body": body, "more_body": True})
         except OSError:
             # So do servers say, of the ASGI specification 2.4 and later, that the client left.
             return False
+        finally:
+            self._sending_since = None
         return True

@@ -71,22 +71,24 @@ def header(names: Names, info: VideoInfo) -> dict[str, Any]:
 def frame(result: FrameTracks) -> dict[str, Any]:
     """The line of one frame."""
     tracks, found = result.tracks, result.detections
-    boxes = np.round(tracks.boxes.astype(np.float64), DECIMALS).tolist()
-    scores = np.round(tracks.scores.astype(np.float64), DECIMALS).tolist()
+    rows = zip(
+        tracks.classes.tolist(),
+        tracks.scores.astype(np.float64).round(DECIMALS).tolist(),
+        tracks.boxes.astype(np.float64).round(DECIMALS).tolist(),
+        tracks.ids.tolist(),
+        tracks.predicted.tolist(),
+        strict=True,
+    )
     objects: list[dict[str, Any]] = [
         {
             "name": found.names.get(class_id, str(class_id)),
             "class": class_id,
-            "confidence": scores[row],
-            "box": dict(zip(("x1", "y1", "x2", "y2"), boxes[row], strict=True)),
+            "confidence": confidence,
+            "box": {"x1": x1, "y1": y1, "x2": x2, "y2": y2},
             "track_id": track_id,
             "predicted": predicted,
         }
-        for row, (class_id, track_id, predicted) in enumerate(
-            zip(
-                tracks.classes.tolist(), tracks.ids.tolist(), tracks.predicted.tolist(), strict=True
-            )
-        )
+        for class_id, confidence, (x1, y1, x2, y2), track_id, predicted in rows
     ]
     if found.segments is not None:
         for item, detection in zip(objects, tracks.detection.tolist(), strict=True):

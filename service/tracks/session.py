@@ -139,6 +139,11 @@ class Session:
         self._options = options
         self._stages = stages
         self._wake = Wake()
+        # Of results, and of results and frames.
+        self._results, self._both = select.poll(), select.poll()
+        self._results.register(self._wake, select.POLLIN)
+        self._both.register(self._wake, select.POLLIN)
+        self._both.register(video, select.POLLIN)
         self._reason: Exception | None = None
         self._end: VideoEnd | ServiceError | None = None
         self._refused: VideoFrame | None = None
@@ -170,9 +175,7 @@ class Session:
         """
         try:
             while self._end is None or self._waiting:
-                wanted = self._wants_frames
-                ready = bool(self._waiting) and self._waiting[0][1].done()
-                heard = self._wait(wanted, 0.0 if ready else self._patience)
+                heard = self._wait(self._wants_frames, 0.0 if self._ready else self._patience)
                 if self._reason is not None:
                     raise self._reason
                 if self._refused is not None:
@@ -180,7 +183,7 @@ class Session:
                     self._submit(frame)
                 elif heard:
                     yield from self._hear()
-                elif ready:
+                elif self._ready:
                     yield from self._track(*self._waiting.popleft())
             for tracks in self._tracker.flush():
                 yield self._give(tracks)
@@ -206,6 +209,11 @@ class Session:
         return room and self._end is None and self._refused is None
 
     @property
+    def _ready(self) -> bool:
+        """Whether the detector has answered for the frame whose turn it is."""
+        return bool(self._waiting) and self._waiting[0][1].done()
+
+    @property
     def _patience(self) -> float:
         return WATCH_SECONDS if self._refused is None else RETRY_SECONDS
 
@@ -214,10 +222,7 @@ class Session:
 
         Answers whether the decoder has something to say.
         """
-        poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
-        if wanted:
-            poll.register(self._video, select.POLLIN)
+        poll = self._both if wanted else self._results
         ready = {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
         self._wake.clear()
         heard = wanted and self._video.fileno() in ready

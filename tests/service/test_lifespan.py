@@ -1,4 +1,4 @@
-"""Whatever fails as the application starts or ends, every part of it is closed."""
+"""How the application starts and ends: whatever fails, every part of it is closed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import cv2
 import pytest
 from fastapi import FastAPI
 
@@ -88,3 +89,13 @@ def test_what_cannot_be_closed_keeps_no_other_part_open(
     with pytest.raises(Broken):
         asyncio.run(run(app))
     assert closed == list(PARTS)
+
+
+def test_opencv_works_in_the_thread_that_calls_it_once_the_application_starts(app: FastAPI) -> None:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        asyncio.run(run(app))
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)
