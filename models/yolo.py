@@ -7,6 +7,7 @@ CPU, so its detections never depend on what else is in flight.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,8 @@ class YoloDetector(BatchDetector):
         self.frame_precision = (frames or network).precision
         self.slots = network.slots
         self.max_batch = network.max_batch
-        masks = ("coefficients", "prototypes") if spec.task == "segment" else ()
-        self._outputs = ("features", "logits", "best", *masks, *(("anchors",) if thinned else ()))
+        masks = ("prototypes",) if spec.task == "segment" else ()
+        self._last = (*masks, "anchors") if thinned else masks
 
     def preprocess(self, image: Image, imgsz: int | None = None) -> PreparedImage:
         """Letterbox an image, padded to the stride alone. Any thread.
@@ -79,10 +80,15 @@ class YoloDetector(BatchDetector):
 
     def rows(self, answer: list[NDArray[Any]], count: int) -> list[RawHead]:
         """What the head says of each image of a batch."""
-        arrays = dict(zip(self._outputs, answer, strict=True))
-        return [
-            RawHead(**{name: array[row] for name, array in arrays.items()}) for row in range(count)
-        ]
+        return [self._raw([array[row] for array in answer]) for row in range(count)]
+
+    def _raw(self, arrays: list[NDArray[Any]]) -> RawHead:
+        """What the network's outputs for one image are."""
+        kinds, levels = self.spec.outputs, len(self.spec.strides)
+        count = len(kinds) * levels
+        maps = (array.reshape(-1, array.shape[-1]) for array in arrays[:count])
+        fields: dict[str, Any] = {kind: tuple(islice(maps, levels)) for kind in kinds}
+        return RawHead(**fields, **dict(zip(self._last, arrays[count:], strict=True)))
 
     def postprocess(
         self, raw: RawHead, prepared: PreparedImage, options: DetectOptions
@@ -100,9 +106,9 @@ class YoloDetector(BatchDetector):
         found = self._select(raw, prepared, options)
         boxes = prepared.letterbox.to_image(found.boxes)
         detections = Detections(boxes, found.scores, found.classes, self.names)
-        if raw.coefficients is None or raw.prototypes is None:
+        if raw.prototypes is None:
             return detections, []
-        coefficients = raw.coefficients[:, found.columns].T
+        coefficients = np.concatenate(raw.coefficients)[found.rows]
         masks = object_masks(coefficients, raw.prototypes, boxes, prepared.letterbox)
         seen = [row for row, mask in enumerate(masks) if mask.inside.any()]
         masks = [masks[row] for row in seen]

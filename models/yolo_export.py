@@ -12,19 +12,11 @@ from models.errors import ModelError
 from models.exports import export_once
 from models.yolo_head import HeadSpec
 
-EXPORT_VERSION = 4
+EXPORT_VERSION = 5
 """Raised whenever the exported network changes, so that older files are not taken for it."""
 
 _SPEC = "trackline"
-_ANY = {0: "batch", 2: "anchors"}
-_AXES = {
-    "pixels": {0: "batch", 1: "height", 2: "width"},
-    "features": _ANY,
-    "logits": _ANY,
-    "best": {0: "batch", 1: "anchors"},
-    "coefficients": _ANY,
-    "prototypes": {0: "batch", 2: "rows", 3: "columns"},
-}
+_BATCH = {0: "batch"}
 
 
 def exported(name: str) -> tuple[Path, HeadSpec]:
@@ -57,10 +49,14 @@ def _export(weights: Path, path: Path, *, end_to_end: bool) -> None:
     network = load_checkpoint(weights, end_to_end=end_to_end)
     # Sides that differ, so that neither is taken for the other.
     example = torch.zeros((1, 320, 640, 3), dtype=torch.uint8)
-    with torch.inference_mode():
-        count = len(network(example))
-    axes = dict(list(_AXES.items())[: 1 + count])
-    export_onnx(network, example, path, axes=axes, metadata={_SPEC: network.spec.to_json()})
+    spec = network.spec
+    axes = {"pixels": _BATCH | {1: "height", 2: "width"}}
+    for kind in spec.outputs:
+        for stride in spec.strides:
+            axes[f"{kind}_{stride}"] = _BATCH | {1: f"rows_{stride}", 2: f"columns_{stride}"}
+    if spec.task == "segment":
+        axes["prototypes"] = _BATCH | {2: "rows", 3: "columns"}
+    export_onnx(network, example, path, axes=axes, metadata={_SPEC: spec.to_json()})
 
 
 def _read_spec(path: Path) -> HeadSpec | None:

@@ -56,6 +56,12 @@ class HeadSpec:
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the network answers for every level, in this order; the names are of `RawHead`."""
+        masks = ("coefficients",) if self.task == "segment" else ()
+        return ("features", "logits", *masks)
+
     def to_json(self) -> str:
         """The text that `from_json` reads."""
         return json.dumps(asdict(self), default=np.ndarray.tolist)
@@ -73,46 +79,41 @@ class HeadSpec:
 
 @dataclass(frozen=True, slots=True)
 class RawHead:
-    """A network's answer for one image, A anchors, C classes, float32.
+    """A network's answer for one image, level by level, each of A anchors, float32.
 
     Attributes
     ----------
-    features : [F, A]
+    features : tuple of [A, F]
         What the sides of a box are read from.
-    logits : [C, A]
+    logits : tuple of [A, C]
         Class scores before the sigmoid.
-    best : [A]
-        The highest of each anchor, so that the others need not be looked at.
-    coefficients : [M, A] or None
-        Weights of the mask prototypes, where the network segments.
+    coefficients : tuple of [A, M]
+        Weights of the mask prototypes; empty where the network does not segment.
     prototypes : [M, h, w] or None
         Mask prototypes at a quarter of the input's resolution.
-    anchors : [A] or None
-        Which anchors the columns are of, where they are not simply all of them.
+    anchors : [N] or None
+        Which anchors the rows of all levels are of, where they are not simply all of them.
     """
 
-    features: NDArray[np.float32]
-    logits: NDArray[np.float32]
-    best: NDArray[np.float32]
-    coefficients: NDArray[np.float32] | None = None
+    features: tuple[NDArray[np.float32], ...]
+    logits: tuple[NDArray[np.float32], ...]
+    coefficients: tuple[NDArray[np.float32], ...] = ()
     prototypes: NDArray[np.float32] | None = None
     anchors: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Decoded boxes [N, 4] xyxy in the input's pixels, best first, and their columns in the raw."""
+    """Decoded boxes [N, 4] xyxy in the input's pixels, best first, and their rows in all levels."""
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     classes: NDArray[np.int32]
-    columns: NDArray[np.intp]
+    rows: NDArray[np.intp]
 
     def take(self, rows: NDArray[np.intp]) -> Candidates:
         """The rows that are given, in that order."""
-        return Candidates(
-            self.boxes[rows], self.scores[rows], self.classes[rows], self.columns[rows]
-        )
+        return Candidates(self.boxes[rows], self.scores[rows], self.classes[rows], self.rows[rows])
 
 
 def candidates(
@@ -124,66 +125,76 @@ def candidates(
     classes; the other heads count by their best.
     """
     floor = logit(options.conf)
-    columns = np.flatnonzero(raw.best > floor)
-    logits = raw.logits[:, columns]
-    if spec.end_to_end and not options.agnostic:
-        classes, hits = np.nonzero(logits > floor)
-    else:
-        classes, hits = logits.argmax(axis=0), np.arange(len(columns))
+    several = spec.end_to_end and not options.agnostic
+    start, found = 0, []
+    for level, (features, logits) in enumerate(zip(raw.features, raw.logits, strict=True)):
+        rows, classes = _above(logits, floor, several)
+        sides = spec.weights[level] @ features[rows].T + spec.bias[level][:, None]
+        found.append((rows + start, classes, logits[rows, classes], sides.T))
+        start += len(logits)
+    rows, classes, values, sides = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.argsort(-values, kind="stable")
     if options.classes is not None:
-        wanted = np.isin(classes, list(options.classes))
-        classes, hits = classes[wanted], hits[wanted]
-    values = logits[classes, hits]
-    order = np.argsort(-values, kind="stable")[:MAX_CANDIDATES]
-    columns = columns[hits[order]]
-    anchors = columns if raw.anchors is None else raw.anchors[columns].astype(np.intp)
+        wanted = np.zeros(len(spec.names), np.bool_)
+        wanted[list(options.classes)] = True
+        order = order[wanted[classes[order]]]
+    order = order[:MAX_CANDIDATES]
+    rows = rows[order]
+    anchors = rows if raw.anchors is None else raw.anchors[rows].astype(np.intp)
     return Candidates(
-        boxes=decode(raw.features[:, columns], anchors, spec, input_size),
+        boxes=decode(sides[order], anchors, spec, input_size),
         scores=sigmoid(values[order]),
         classes=classes[order].astype(np.int32),
-        columns=columns,
+        rows=rows,
     )
 
 
+def _above(
+    logits: NDArray[np.float32], floor: float, several: bool
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Anchors of a level and classes of theirs that exceed a logit; several of one, or the best."""
+    rows, classes = np.divmod(np.flatnonzero(logits > floor), logits.shape[1])
+    if several:
+        return rows, classes
+    hit = np.zeros(len(logits), np.bool_)
+    hit[rows] = True
+    rows = np.flatnonzero(hit)
+    return rows, logits[rows].argmax(axis=1)
+
+
 def decode(
-    features: NDArray[np.float32],
+    sides: NDArray[np.float32],
     anchors: NDArray[np.intp],
     spec: HeadSpec,
     input_size: tuple[int, int],
 ) -> NDArray[np.float32]:
-    """Boxes [N, 4] xyxy in the input's pixels from the features [F, N] of some anchors.
+    """Boxes [N, 4] xyxy in the input's pixels from their sides [N, 4 * reg_max] at some anchors.
 
     Sides are distances from the anchor to left, top, right and bottom, in strides. One given as a
     distribution over bins counts by its mean: Distribution Focal Loss,
     https://arxiv.org/abs/2006.04388.
     """
-    points, strides, levels = (column[anchors] for column in anchor_grid(input_size, spec.strides))
-    sides = np.empty((spec.bias.shape[1], len(anchors)), np.float32)
-    for level, (weights, bias) in enumerate(zip(spec.weights, spec.bias, strict=True)):
-        here = levels == level
-        sides[:, here] = weights @ features[:, here] + bias[:, None]
     if spec.reg_max > 1:
-        bins = sides.reshape(4, spec.reg_max, -1)
-        mass = np.exp(bins - bins.max(axis=1, keepdims=True))
-        centres = np.arange(spec.reg_max, dtype=np.float32)[:, None]
-        sides = (mass * centres).sum(axis=1) / mass.sum(axis=1)
-    left_top, right_bottom = sides[:2].T, sides[2:].T
-    corners = np.concatenate([points - left_top, points + right_bottom], axis=1)
-    return np.asarray(corners * strides[:, None], np.float32)
+        bins = sides.reshape(-1, 4, spec.reg_max)
+        mass = np.exp(bins - bins.max(axis=2, keepdims=True))
+        centres = np.arange(spec.reg_max, dtype=np.float32)
+        sides = (mass * centres).sum(axis=2) / mass.sum(axis=2)
+    points, strides = (column[anchors] for column in anchor_grid(input_size, spec.strides))
+    corners = np.concatenate([points - sides[:, :2], points + sides[:, 2:]], axis=1)
+    return np.asarray(corners * strides, np.float32)
 
 
 @lru_cache(maxsize=64)
 def anchor_grid(
     input_size: tuple[int, int], strides: tuple[int, ...]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
-    """Centres [A, 2] of the anchors, in strides; the stride [A] and the level [A] of each."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Centres [A, 2] of the anchors of all levels, in strides, and the stride [A, 1] of each."""
     shapes = [(input_size[0] // stride, input_size[1] // stride) for stride in strides]
     points = [np.indices(shape)[::-1].reshape(2, -1).T + 0.5 for shape in shapes]
     counts = [rows * columns for rows, columns in shapes]
     grid = (
         np.concatenate(points).astype(np.float32),
-        np.repeat(np.array(strides, np.float32), counts),
-        np.repeat(np.arange(len(strides)), counts),
+        np.repeat(np.array(strides, np.float32), counts)[:, None],
     )
     for column in grid:
         column.setflags(write=False)  # the cache hands the same arrays to everyone

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ class YoloNetwork(nn.Module):
     """A YOLO network from uint8 pixels to its undecoded head.
 
     Takes uint8 [B, H, W, 3] in BGR order, H and W multiples of the largest stride. Answers box
-    features [B, F, A], logits [B, C, A] and the highest logit of each anchor [B, A]; where it
-    segments, also mask coefficients [B, M, A] and prototypes [B, M, H / 4, W / 4].
+    features [B, h, w, F] of every level, then logits [B, h, w, C] of every level; where it
+    segments, also mask coefficients [B, h, w, M] of every level, and prototypes
+    [B, M, H / 4, W / 4]. Levels are apart and channels last as the convolutions write them; to join
+    them would copy all that is answered.
 
     Parameters
     ----------
@@ -66,15 +69,15 @@ class YoloNetwork(nn.Module):
 class BestAnchors(nn.Module):
     """A `YoloNetwork` that answers only the anchors which may have found something.
 
-    What has to leave a device is then a tenth. Behind the network's outputs, without those of the
-    other anchors, comes the number [B, K] of each anchor that is left.
+    What has to leave a device is then a third at most. Levels are [B, K, C], without the other
+    anchors. Behind the network's outputs come the numbers [B, N] of those left in all levels.
 
     Parameters
     ----------
     network : YoloNetwork
         Its answer is thinned.
     count : int
-        Most anchors of one image, those with the highest score of any class.
+        Most anchors of one level of an image, those with the highest score of any class.
     """
 
     def __init__(self, network: YoloNetwork, count: int = 1024) -> None:
@@ -84,17 +87,20 @@ class BestAnchors(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """The thinned answer to a batch of pixels."""
-        features, logits, best, *masks = self.network(pixels)
-        best, anchors = best.topk(min(self.count, best.shape[1]), dim=1)
-        features, logits, *coefficients = (
-            _at(output, anchors) for output in (features, logits, *masks[:1])
-        )
-        return features, logits, best, *coefficients, *masks[1:], anchors
+        outputs = self.network(pixels)
+        levels = len(self.network.spec.strides)
+        maps = [output.flatten(1, 2) for output in outputs[: len(outputs) // levels * levels]]
+        best = [logits.amax(dim=2) for logits in maps[levels : 2 * levels]]
+        rows = [each.topk(min(self.count, each.shape[1]), dim=1).indices for each in best]
+        thinned = [_at(output, rows[number % levels]) for number, output in enumerate(maps)]
+        starts = [0, *accumulate(each.shape[1] for each in best[:-1])]
+        anchors = [row + start for row, start in zip(rows, starts, strict=True)]
+        return *thinned, *outputs[len(maps) :], torch.cat(anchors, dim=1)
 
 
-def _at(output: Tensor, anchors: Tensor) -> Tensor:
-    """The columns [B, C, K] of an output [B, C, A] at anchors [B, K]."""
-    return output.gather(2, anchors[:, None].expand(-1, output.shape[1], -1))
+def _at(output: Tensor, rows: Tensor) -> Tensor:
+    """The rows [B, K, C] of an output [B, A, C] that are given as [B, K]."""
+    return output.gather(1, rows[..., None].expand(-1, -1, output.shape[2]))
 
 
 class _Undecoded(nn.Module):
@@ -111,18 +117,17 @@ class _Undecoded(nn.Module):
         self.f, self.i = head.f, head.i
 
     def forward(self, levels: list[Tensor]) -> tuple[Tensor, ...]:
-        logits = _per_anchor(self.classes, levels)
-        answer = [_per_anchor(self.boxes, levels), logits, logits.amax(dim=1)]
+        answer = _channels_last(self.boxes, levels) + _channels_last(self.classes, levels)
         if self.coefficients is not None and self.prototypes is not None:
-            answer.append(_per_anchor(self.coefficients, levels))
+            answer += _channels_last(self.coefficients, levels)
             answer.append(self.prototypes(levels if self.all_levels else levels[0]))
         return tuple(answer)
 
 
-def _per_anchor(branch: nn.ModuleList, levels: list[Tensor]) -> Tensor:
-    """What a branch of the head gives for every anchor [B, C, A], level by level."""
-    maps = [layer(level).flatten(2) for layer, level in zip(branch, levels, strict=True)]
-    return torch.cat(maps, dim=2)
+def _channels_last(branch: nn.ModuleList, levels: list[Tensor]) -> list[Tensor]:
+    """What a branch of the head gives [B, h, w, C] for every level."""
+    pairs = zip(branch, levels, strict=True)
+    return [layer(level).permute(0, 2, 3, 1) for layer, level in pairs]
 
 
 def load_checkpoint(path: Path, *, end_to_end: bool = False) -> YoloNetwork:

@@ -194,6 +194,17 @@ def test_what_the_processor_says_of_bytes_is_read(
     assert has_vnni() is known
 
 
+def test_batch_may_be_read_only_or_have_gaps(onnx_file: Path) -> None:
+    loaded = OpenVinoRuntime(onnx_file, threads=2)
+    expected = loaded.run(images())
+    locked, wide = images(), np.repeat(images(), 2, axis=3)
+    locked.setflags(write=False)
+    for batch in (locked, wide[..., ::2]):
+        for output, wanted in zip(loaded.run(batch), expected, strict=True):
+            np.testing.assert_array_equal(output, wanted)
+    loaded.close()
+
+
 def test_answers_outlive_the_next_forward(load: Callable[..., Runtime]) -> None:
     loaded = load()
     first = loaded.run(images())

@@ -15,8 +15,10 @@ from models import catalog, yolo_export
 from models.errors import ModelError
 from models.exports import export_path
 from models.runtime import load_runtime
+from models.runtime.torch import TorchRuntime
 from models.types import DetectOptions
-from models.yolo_head import RawHead, candidates
+from models.yolo import YoloDetector
+from models.yolo_head import candidates
 from models.yolo_network import load_checkpoint
 from tests.models.yolo_oracle import ClassificationModel, DetectionModel, SegmentationModel
 
@@ -61,12 +63,12 @@ def test_decoded_answer_is_that_of_the_model_itself(
         model.end2end = end_to_end
     with torch.inference_mode():
         _, answer = model(pixels.permute(0, 3, 1, 2).flip(1).float() / 255)
-        outputs = [output[0].numpy() for output in network(pixels)]
+        outputs = [output.numpy() for output in network(pixels)]
     answer = answer.get("one2one" if end_to_end else "one2many", answer)
-    raw = RawHead(*outputs)
-    np.testing.assert_allclose(raw.logits, answer["scores"][0].numpy(), rtol=1e-3, atol=1e-3)
-    np.testing.assert_array_equal(raw.best, raw.logits.max(axis=0))
     spec = network.spec
+    (raw,) = YoloDetector(name, spec, TorchRuntime(network)).rows(outputs, 1)
+    scores = answer["scores"][0].T.numpy()
+    np.testing.assert_allclose(np.concatenate(raw.logits), scores, rtol=1e-3, atol=1e-3)
     everything = DetectOptions(conf=0)
     found = candidates(raw, spec, (96, 128), everything)
     head = model.model[-1]
@@ -75,7 +77,7 @@ def test_decoded_answer_is_that_of_the_model_itself(
     if not spec.end_to_end:
         half = boxes[:, 2:] / 2
         boxes = torch.cat([boxes[:, :2] - half, boxes[:, :2] + half], dim=1)
-    np.testing.assert_allclose(found.boxes, boxes.numpy()[found.columns], rtol=1e-3, atol=1e-2)
+    np.testing.assert_allclose(found.boxes, boxes.numpy()[found.rows], rtol=1e-3, atol=1e-2)
     assert spec.imgsz == 320
     assert spec.names == {0: "0", 1: "1", 2: "2"}
     assert spec.task == ("segment" if name in SEGMENTING else "detect")
