@@ -45,11 +45,19 @@ def node(kind: str, *inputs: str, **attributes: Any) -> onnx.NodeProto:
     [
         ([node("Conv", "images", "w", **CONV)], {"w": KERNEL}),
         ([node("Conv", "images", "w", "b", **CONV)], {"w": KERNEL, "b": KERNEL[:, 0, 0, 0]}),
+        ([node("Conv", "images", "w", **(CONV | {"pads": [1, 2, 0, 1]}))], {"w": KERNEL}),
         ([node("MaxPool", "images", **POOL)], {}),
         ([node("AveragePool", "images", **POOL, count_include_pad=1)], {}),
         ([node("GlobalAveragePool", "images")], {}),
         ([node("ReduceMean", "images", axes=[2, 3], keepdims=0)], {}),
         ([node("Gather", "images", "i", axis=1)], {"i": np.array([2, 0, 1])}),
+        (
+            [
+                helper.make_node("Split", ["images"], ["left", "right"], axis=3),
+                node("Concat", "right", "left", axis=2),
+            ],
+            {},
+        ),
         ([node("Transpose", "images", perm=[0, 2, 3, 1])], {}),
         (
             [node("BatchNormalization", "images", "a", "b", "c", "d", epsilon=1e-5)],
