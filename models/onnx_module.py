@@ -112,49 +112,26 @@ def _average_pool(node: Mapping[str, Any], maps: Tensor) -> Tensor:
     return F.avg_pool2d(maps, node["kernel_shape"], node["strides"], _padding(node))
 
 
-def _gemm(node: Mapping[str, Any], rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return F.linear(rows, weight if node.get("transB") else weight.T, bias)
-
-
-def _batch_norm(
-    node: Mapping[str, Any], rows: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor
-) -> Tensor:
-    return F.batch_norm(rows, mean, var, scale, bias, eps=node["epsilon"])
-
-
-def _gather(node: Mapping[str, Any], values: Any, indices: Any) -> Any:
-    if isinstance(values, list):
-        return values[indices]
-    return values.index_select(node["axis"], torch.tensor(indices, device=values.device))
-
-
-def _concat(node: Mapping[str, Any], *parts: Any) -> Any:
-    if isinstance(parts[0], list):
-        return [size for part in parts for size in part]
-    return torch.cat(parts, node["axis"])
+def _gather(node: Mapping[str, Any], maps: Tensor, indices: list[int]) -> Tensor:
+    return maps.index_select(node["axis"], torch.tensor(indices, device=maps.device))
 
 
 _OPERATORS: Mapping[str, Operator] = {
     "Add": lambda _, a, b: a + b,
     "AveragePool": _average_pool,
-    "BatchNormalization": _batch_norm,
     "Cast": lambda _, values: values,
     "Clip": lambda _, values, low, high: values.clamp(low, high),
-    "Concat": _concat,
+    "Concat": lambda node, *parts: torch.cat(parts, node["axis"]),
     "Conv": _conv,
     "Flatten": lambda _, values: values.flatten(1),
     "Gather": _gather,
-    "Gemm": _gemm,
-    "GlobalAveragePool": lambda _, maps: maps.mean(dim=(2, 3), keepdim=True),
     "MaxPool": _max_pool,
     "Mul": lambda _, a, b: a * b,
     "ReduceMean": lambda node, values: values.mean(node["axes"], bool(node["keepdims"])),
     "Relu": lambda _, values: values.relu(),
     "Reshape": lambda _, values, shape: values.reshape(shape),
-    "Shape": lambda _, values: list(values.shape),
     "Sigmoid": lambda _, values: values.sigmoid(),
     "Split": lambda node, maps: maps.chunk(node["parts"], node["axis"]),
     "Sub": lambda _, a, b: a - b,
     "Transpose": lambda node, values: values.permute(node["perm"]),
-    "Unsqueeze": lambda _, size: [size],
 }
