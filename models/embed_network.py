@@ -26,6 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.embed_crops import cut_crops, unit_rows
 from models.exports import export_once
+from models.osnet_graph import crops_network, read_osnet
 from models.runtime import Runtime, check_settings, choose_runtime, load_runtime
 from models.types import Image
 
@@ -35,7 +36,7 @@ CHUNKS = (4, 2, 1)
 TORCH_CHUNK = 8
 """Crops of one forward in torch."""
 
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 """Raised whenever the exported network changes, so that older files are not taken for it."""
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -187,7 +188,8 @@ def _write(model: onnx.ModelProto, path: Path) -> None:
 
 
 def _osnet(weights: Path) -> onnx.ModelProto:
-    return take_crops(onnx.load(weights), RECIPES["osnet-x0.25"])
+    recipe = RECIPES["osnet-x0.25"]
+    return crops_network(read_osnet(onnx.load(weights)), recipe.height, recipe.width, MEAN, STD)
 
 
 def _mobilenet(weights: Path) -> onnx.ModelProto:

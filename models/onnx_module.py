@@ -63,10 +63,11 @@ class OnnxModule(nn.Module):
         values: dict[str, Any] = {"": None, self._input: batch, **self._integers}
         values |= {name: self.get_buffer(buffer) for name, buffer in self._weights.items()}
         dtype = next((weight.dtype for weight in self.buffers()), torch.float32)
-        for kind, attributes, inputs, output in self._steps:
+        for kind, attributes, inputs, outputs in self._steps:
             answer = _OPERATORS[kind](attributes, *(values[name] for name in inputs))
             # Pixels become what the weights are, which a caller may have made half precision.
-            values[output] = answer.to(dtype) if kind == "Cast" else answer
+            answer = answer.to(dtype) if kind == "Cast" else answer
+            values |= zip(outputs, answer if kind == "Split" else [answer], strict=True)
         return tuple(values[name] for name in self._outputs)
 
 
@@ -79,16 +80,21 @@ def _constants(graph: onnx.GraphProto) -> dict[str, NDArray[Any]]:
     return {name: numpy_helper.to_array(tensor) for name, tensor in tensors.items()}
 
 
-def _step(node: onnx.NodeProto) -> tuple[str, Mapping[str, Any], list[str], str]:
+def _step(node: onnx.NodeProto) -> tuple[str, Mapping[str, Any], list[str], list[str]]:
     attributes = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
-    return node.op_type, attributes, list(node.input), node.output[0]
+    if node.op_type == "Split":
+        attributes["parts"] = len(node.output)
+    return node.op_type, attributes, list(node.input), list(node.output)
 
 
 def _conv(
     node: Mapping[str, Any], maps: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
-    padding, groups = _padding(node), node.get("group", 1)
-    return F.conv2d(maps, weight, bias, node["strides"], padding, node["dilations"], groups)
+    top, left, bottom, right = node["pads"]
+    if (top, left) != (bottom, right):
+        maps, top, left = F.pad(maps, [left, right, top, bottom]), 0, 0
+    strides, dilations, groups = node["strides"], node["dilations"], node.get("group", 1)
+    return F.conv2d(maps, weight, bias, strides, [top, left], dilations, groups)
 
 
 def _padding(node: Mapping[str, Any]) -> list[int]:
@@ -106,46 +112,26 @@ def _average_pool(node: Mapping[str, Any], maps: Tensor) -> Tensor:
     return F.avg_pool2d(maps, node["kernel_shape"], node["strides"], _padding(node))
 
 
-def _gemm(node: Mapping[str, Any], rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return F.linear(rows, weight if node.get("transB") else weight.T, bias)
-
-
-def _batch_norm(
-    node: Mapping[str, Any], rows: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor
-) -> Tensor:
-    return F.batch_norm(rows, mean, var, scale, bias, eps=node["epsilon"])
-
-
-def _gather(node: Mapping[str, Any], values: Any, indices: Any) -> Any:
-    if isinstance(values, list):
-        return values[indices]
-    return values.index_select(node["axis"], torch.tensor(indices, device=values.device))
-
-
-def _concat(node: Mapping[str, Any], *parts: list[int]) -> list[int]:
-    return [size for part in parts for size in part]
+def _gather(node: Mapping[str, Any], maps: Tensor, indices: list[int]) -> Tensor:
+    return maps.index_select(node["axis"], torch.tensor(indices, device=maps.device))
 
 
 _OPERATORS: Mapping[str, Operator] = {
     "Add": lambda _, a, b: a + b,
     "AveragePool": _average_pool,
-    "BatchNormalization": _batch_norm,
     "Cast": lambda _, values: values,
     "Clip": lambda _, values, low, high: values.clamp(low, high),
-    "Concat": _concat,
+    "Concat": lambda node, *parts: torch.cat(parts, node["axis"]),
     "Conv": _conv,
     "Flatten": lambda _, values: values.flatten(1),
     "Gather": _gather,
-    "Gemm": _gemm,
-    "GlobalAveragePool": lambda _, maps: maps.mean(dim=(2, 3), keepdim=True),
     "MaxPool": _max_pool,
     "Mul": lambda _, a, b: a * b,
     "ReduceMean": lambda node, values: values.mean(node["axes"], bool(node["keepdims"])),
     "Relu": lambda _, values: values.relu(),
     "Reshape": lambda _, values, shape: values.reshape(shape),
-    "Shape": lambda _, values: list(values.shape),
     "Sigmoid": lambda _, values: values.sigmoid(),
+    "Split": lambda node, maps: maps.chunk(node["parts"], node["axis"]),
     "Sub": lambda _, a, b: a - b,
     "Transpose": lambda node, values: values.permute(node["perm"]),
-    "Unsqueeze": lambda _, size: [size],
 }
