@@ -206,6 +206,40 @@ def test_a_client_that_never_reads_is_given_up() -> None:
     assert reader.answer == b""
 
 
+class Excessive(Reader):
+    """Never reads, and sends the byte that is too much once the answer has begun."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body, asyncio.Event())
+        self._begun = asyncio.Event()
+
+    async def receive(self) -> Message:
+        """The next piece."""
+        if len(self._pieces) == 1:
+            await self._begun.wait()
+        return await super().receive()
+
+    async def send(self, message: Message) -> None:
+        """Begin to take a part of the answer."""
+        self._begun.set()
+        await super().send(message)
+
+
+def test_a_client_that_does_not_read_why_its_upload_was_refused_is_given_up() -> None:
+    body = clip("mp4", AS_LONG_AS)
+
+    async def talk(app: FastAPI) -> Reader:
+        reader = Excessive(body)
+        async with asyncio.timeout(WAIT):
+            await reader.ask(app)
+        return reader
+
+    with serving(stall_seconds=2.0, max_video_bytes=len(body) - 1) as (_, app):
+        reader = asyncio.run(talk(app))
+        assert app.state.sessions.count == 0
+    assert (reader.status, reader.answer) == (200, b"")
+
+
 def test_an_upload_that_stops_coming_ends_with_an_error() -> None:
     data = clip("mp4", AS_LONG_AS)
     with serving(stall_seconds=3.0) as (address, _), Wire(address, TRACK) as wire:
