@@ -29,6 +29,9 @@ __all__ = ["batched_nms", "diou_nms", "nms", "soft_nms", "weighted_boxes_fusion"
 _DENSE = 2_000
 """Up to so many boxes comparing all pairs, compiled, is faster than finding the near ones."""
 
+_TABLE = 256
+"""Below this, as classes of detectors are, numbers are looked up in a table, not sorted."""
+
 
 def nms(boxes: Array, scores: AnyArray, iou_threshold: float) -> Array:
     """Greedy suppression: the best box stays, what overlaps it too much goes, and so on.
@@ -195,8 +198,15 @@ def _groups(boxes: Any, classes: Any) -> NDArray[np.intp] | None:
     namespace(boxes, classes)
     ids = to_numpy(classes)
     require_length("classes", ids, len(boxes))
-    if not len(ids) or ids[0] == ids.min() == ids.max():
+    if not len(ids):
         return None
+    least, most = np.minimum.reduce(ids), np.maximum.reduce(ids)
+    if ids[0] == least == most:
+        return None
+    if ids.dtype.kind in "iu" and least >= 0 and most < _TABLE:
+        occurs = np.zeros(_TABLE, np.int64)
+        occurs[ids] = 1
+        return np.add.accumulate(occurs).take(ids) - 1
     groups: NDArray[np.intp] = np.unique(ids, return_inverse=True)[1]
     return groups
 

@@ -111,6 +111,12 @@ class Candidates:
     classes: NDArray[np.int32]
     rows: NDArray[np.intp]
 
+    @classmethod
+    def none(cls) -> Candidates:
+        """No candidate at all."""
+        boxes, one = np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
+        return cls(boxes, one, one.astype(np.int32), one.astype(np.intp))
+
     def take(self, rows: NDArray[np.intp]) -> Candidates:
         """The rows that are given, in that order."""
         return Candidates(self.boxes[rows], self.scores[rows], self.classes[rows], self.rows[rows])
@@ -128,10 +134,14 @@ def candidates(
     several = spec.end_to_end and not options.agnostic
     start, found = 0, []
     for level, (features, logits) in enumerate(zip(raw.features, raw.logits, strict=True)):
-        rows, classes = _above(logits, floor, several)
-        sides = spec.weights[level] @ features[rows].T + spec.bias[level][:, None]
-        found.append((rows + start, classes, logits[rows, classes], sides.T))
+        hits = np.flatnonzero(logits > floor)
+        if len(hits):
+            rows, classes, values = _counted(hits, logits, several)
+            sides = spec.weights[level] @ features.take(rows, 0).T + spec.bias[level][:, None]
+            found.append((rows + start, classes, values, sides.T))
         start += len(logits)
+    if not found:
+        return Candidates.none()
     rows, classes, values, sides = (np.concatenate(column) for column in zip(*found, strict=True))
     order = np.argsort(-values, kind="stable")
     if options.classes is not None:
@@ -139,27 +149,28 @@ def candidates(
         wanted[list(options.classes)] = True
         order = order[wanted[classes[order]]]
     order = order[:MAX_CANDIDATES]
-    rows = rows[order]
+    rows = rows.take(order)
     anchors = rows if raw.anchors is None else raw.anchors[rows].astype(np.intp)
     return Candidates(
-        boxes=decode(sides[order], anchors, spec, input_size),
-        scores=sigmoid(values[order]),
-        classes=classes[order].astype(np.int32),
+        boxes=decode(sides.take(order, 0), anchors, spec, input_size),
+        scores=sigmoid(values.take(order)),
+        classes=classes.take(order).astype(np.int32),
         rows=rows,
     )
 
 
-def _above(
-    logits: NDArray[np.float32], floor: float, several: bool
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Anchors of a level and classes of theirs that exceed a logit; several of one, or the best."""
-    rows, classes = np.divmod(np.flatnonzero(logits > floor), logits.shape[1])
+def _counted(
+    hits: NDArray[np.intp], logits: NDArray[np.float32], several: bool
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Anchor, class and logit of the hits in a level [A, C]: of each, or of an anchor's best."""
+    rows = hits // logits.shape[1]
     if several:
-        return rows, classes
+        return rows, hits - rows * logits.shape[1], logits.take(hits)
     hit = np.zeros(len(logits), np.bool_)
     hit[rows] = True
     rows = np.flatnonzero(hit)
-    return rows, logits[rows].argmax(axis=1)
+    here = logits.take(rows, 0)
+    return rows, here.argmax(axis=1), here.max(axis=1)
 
 
 def decode(
@@ -206,6 +217,7 @@ def sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(1 / (1 + np.exp(-values)), np.float32)
 
 
+@lru_cache(maxsize=64)
 def logit(confidence: float) -> float:
     """The logit of a confidence; infinite at 0 and 1."""
     with np.errstate(divide="ignore"):

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import openvino
 from numpy.typing import NDArray
+from openvino import opset13 as ops
 
 from models.errors import ModelError, RuntimeUnavailable
 from models.runtime.cpu import AHEAD, PooledRuntime, cpu_count
@@ -178,6 +179,7 @@ class OpenVinoRuntime(PooledRuntime):
         network = core.read_model(self._path)
         if shape is not None:
             network.reshape(shape)
+            _convert_in_place(network)
         compiled = {
             streams: core.compile_model(network, "CPU", self._settings | {"NUM_STREAMS": streams})
             for streams in ({lanes} if self.split else {1, lanes})
@@ -212,6 +214,27 @@ class _Requests:
     shared: list[Any]
     precision: str
     places: list[_Place]
+
+
+def _convert_in_place(network: Any) -> None:
+    """Let bytes become floats as they lie, channels last, which is how a convolution reads them.
+
+    OpenVINO would transpose the bytes first, and back later. It moves no transpose past a Relu, to
+    which bytes are what they were. For any shape the transpose is not left out, and floats are more
+    to move than bytes.
+    """
+    for convert in network.get_ordered_ops():
+        if convert.get_type_name() != "Convert":
+            continue
+        transpose = convert.input_value(0).get_node()
+        readers = list(convert.output(0).get_target_inputs())
+        kinds = {reader.get_node().get_type_name() for reader in readers}
+        if transpose.get_type_name() == "Transpose" and kinds == {"Convolution"}:
+            pixels, order = transpose.input_values()
+            if pixels.get_element_type() == openvino.Type.u8:
+                floats = ops.relu(ops.convert(pixels, "f32"))
+                for reader in readers:
+                    reader.replace_source_output(ops.transpose(floats, order).output(0))
 
 
 def _places(compiled: Any) -> list[_Place]:

@@ -71,6 +71,14 @@ def test_both_engines_agree_to_the_last_row(
     assert answers[1] == answers[3]
 
 
+@pytest.mark.parametrize("names", [(0, 1, 2), (255, 0, 7), (256, 0, 7), (-1, 0, 7), (0.5, 2.5, 1)])
+def test_classes_may_have_any_numbers(names: tuple[float, ...]) -> None:
+    boxes = np.tile(np.array([[0, 0, 10, 10]], np.float32), (6, 1))
+    scores = np.array([0.4, 0.9, 0.5, 0.3, 0.8, 0.6], np.float32)
+    classes = np.array([*names, *names])
+    assert batched_nms(boxes, scores, classes, 0.5).tolist() == [1, 5, 0]
+
+
 @pytest.mark.usefixtures("engine")
 @given(drawn=scored_boxes(), threshold=thresholds)
 def test_what_stays_is_sorted_apart_and_stays_again(drawn: Drawn, threshold: float) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from models.errors import InvalidInput, ModelError, RuntimeUnavailable, UnknownN
 from models.runtime import Runtime, choose_runtime, load_runtime
 from models.runtime.cpu import has_vnni
 from models.runtime.export import export_onnx
-from models.runtime.openvino import OFTEN, OpenVinoRuntime
+from models.runtime.openvino import OFTEN, OpenVinoRuntime, _convert_in_place
 from models.runtime.torch import TorchRuntime
 
 
@@ -38,6 +39,17 @@ class TinyNetwork(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.second(self.first(images.to(self.first.weight.dtype)).relu())
         return features, features.amax(dim=(2, 3))
+
+
+class TakesPixels(nn.Module):
+    """One convolution of bytes, channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 16, 3, stride=2, padding=1)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor]:
+        return (self.layer(pixels.permute(0, 3, 1, 2).to(self.layer.weight.dtype)),)
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +215,24 @@ def test_batch_may_be_read_only_or_have_gaps(onnx_file: Path) -> None:
         for output, wanted in zip(loaded.run(batch), expected, strict=True):
             np.testing.assert_array_equal(output, wanted)
     loaded.close()
+
+
+def test_bytes_become_floats_as_they_lie_with_the_same_numbers(tmp_path: Path) -> None:
+    path, shape = tmp_path / "pixels.onnx", (1, 32, 48, 3)
+    axes = {"pixels": {1: "rows", 2: "columns"}, "features": {2: "rows", 3: "columns"}}
+    example = torch.zeros(1, 8, 16, 3, dtype=torch.uint8)
+    export_onnx(TakesPixels(), example, path, axes=axes, metadata={})
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    loaded = [OpenVinoRuntime(path, threads=1, shapes=shapes) for shapes in ((), [shape])]
+    whole, fixed = (each.run(pixels)[0] for each in loaded)
+    np.testing.assert_array_equal(whole, fixed)
+    for each in loaded:
+        each.close()
+    network = openvino.Core().read_model(path)
+    _convert_in_place(network)
+    kinds = [node.get_type_name() for node in network.get_ordered_ops()]
+    steps = [kind for kind in kinds if kind in ("Convert", "Relu", "Transpose", "Convolution")]
+    assert steps == ["Convert", "Relu", "Transpose", "Convolution"]
 
 
 def test_answers_outlive_the_next_forward(load: Callable[..., Runtime]) -> None:
