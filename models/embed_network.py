@@ -108,9 +108,12 @@ class NetworkEmbedder:
         """Unit rows float32 [N, dim] for crops as `crops` cuts them."""
         if not len(crops):
             return np.empty((0, self.dim), np.float32)
+        batches = self._batches(crops)
+        if len(batches) == 1:
+            return unit_rows(self._runtime.run(batches[0])[0][: len(crops)])
         # A runtime takes new work from one thread at a time, and answers any number.
         with self._starting:
-            parts = [self._runtime.start(batch) for batch in self._batches(crops)]
+            parts = [self._runtime.start(batch) for batch in batches]
         rows = np.concatenate([part.result()[0] for part in parts])
         return unit_rows(rows[: len(crops)])
 
