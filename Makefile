@@ -150,7 +150,8 @@ check: lint types test ## lint, types and tests
 
 # MOT_DIR=DIR adds the rows of PETS09-S2L1.
 bench: setup .venv-service-peers/.installed ## the whole way beside others, then its parts, in 20 minutes
-	$(BIN)/trackline bench service $(if $(MOT_DIR),--mot-dir $(MOT_DIR))
+	@mkdir -p out
+	$(BIN)/trackline bench service $(if $(MOT_DIR),--mot-dir $(MOT_DIR)) --json out/service.json
 	$(BIN)/trackline bench runtime
 	$(BIN)/trackline bench nms
 	$(BIN)/trackline bench sliding-window
