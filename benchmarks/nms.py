@@ -41,7 +41,7 @@ COLD_SIZES = (300, 1_000)
 """With more boxes the arithmetic outweighs what has to come from memory first."""
 CACHES = 64 * 2**20
 """Bytes that are written before a cold call: more than the caches of a core hold."""
-BUDGET = 4.0
+BUDGET = 1.0
 """Seconds after which a contender gets no further turn in a row of the table."""
 
 

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--mot-dir", type=Path, help="folder of the sequences, for PETS09-S2L1")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--frames", type=int, default=150, help="of each video, in a round")
+    parser.add_argument("--frames", type=int, default=120, help="of each video, in a round")
     parser.add_argument("--long-frames", type=int, default=100_000)
     parser.add_argument("--precision", default="auto", help="of the server's network, or int8")
     parser.add_argument("--json", type=Path, help="where the figures are written")

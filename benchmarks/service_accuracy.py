@@ -2,8 +2,9 @@
 
     python -m benchmarks.service_accuracy --mot-dir DIR [--precision int8] [--json FILE]
 
-The loop calls detector, embedder and tracker one after the other, in the default precision. Both
-follow people with OSNet, and are scored against the ground truth.
+The loop calls detector, embedder and tracker one after the other, in the precision that frames
+have by default; what that costs is measured by `benchmarks.precision`. Both follow people with
+OSNet, and are scored against the ground truth.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmarks.tracker_accuracy import table
 from benchmarks.tracker_input import SEQUENCES
 from models import load_detector, load_embedder
 from models.embedder import Embedder
+from models.runtime.cpu import has_vnni
 from models.types import Detections, Image
 from service.client import Client
 from tracker import DeepSort
@@ -63,7 +65,11 @@ def loop(video: Path) -> Rows:
     """Tracks of a video, frame by frame in one thread."""
     embed, tracker = load_embedder(OSNET), DeepSort()
     answers: list[tuple[int, Tracks]] = []
-    with closing(load_detector(MODEL)) as detector, av.open(str(video), "r") as container:
+    precision = "int8" if has_vnni() else "auto"  # as by default for frames
+    with (
+        closing(load_detector(MODEL, precision=precision)) as detector,
+        av.open(str(video), "r") as container,
+    ):
         for number, decoded in enumerate(container.decode(video=0), 1):
             frame: Image = np.asarray(decoded.to_ndarray(format="bgr24"), np.uint8)
             found = detector.predict([frame], conf=LEAST_CONFIDENCE, classes=[PERSON])[0]

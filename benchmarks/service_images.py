@@ -21,7 +21,7 @@ from benchmarks.service_table import Row, ratio_row
 from service.pictures.images import encode_jpeg
 
 CLIENTS = (1, 8, 32)
-SECONDS = 4.0
+SECONDS = 3.0
 WARM_SECONDS = 1.0
 PICTURES = 16
 WIDTH, HEIGHT = 1920, 1080

@@ -16,7 +16,6 @@ from typing import Any
 import av
 import numpy as np
 
-from models.batch_detector import PreparedImage
 from models.detector import load_detector
 from models.runtime.cpu import cpu_count
 from models.types import Image
@@ -63,7 +62,7 @@ class Meter:
     """
 
     def __init__(self, model: str, precision: str) -> None:
-        detector = load_detector(model, precision=precision, videos=True)
+        detector = load_detector(model, precision=precision)
         if not isinstance(detector, YoloDetector):
             raise SystemExit(f"{model}: a YOLO detector is expected")
         self._detector = detector
@@ -79,7 +78,7 @@ class Meter:
                 pictures = (frame.reformat(format="bgr24") for _, frame in decoded)
                 return [np.asarray(one.to_ndarray(), np.uint8) for one in pictures]
 
-        return self._measure(decode, self._detector.preprocess_frame)
+        return self._measure(decode)
 
     def pictures(self, files: Sequence[bytes]) -> Stages:
         """The stages of pictures."""
@@ -87,17 +86,15 @@ class Meter:
         def decode() -> list[Image]:
             return [decode_image(file, MOST_PIXELS, MOST_PIXELS) for file in files]
 
-        return self._measure(decode, self._detector.preprocess)
+        return self._measure(decode)
 
     def close(self) -> None:
         """Give back the memory of the network."""
         self._detector.close()
 
-    def _measure(
-        self, decode: Callable[[], list[Image]], prepare: Callable[[Image], PreparedImage]
-    ) -> Stages:
+    def _measure(self, decode: Callable[[], list[Image]]) -> Stages:
         images, decoding, decoding_wall = _timed(decode)
-        prepared, letterboxing, _ = _timed(lambda: list(map(prepare, images)))
+        prepared, letterboxing, _ = _timed(lambda: list(map(self._detector.preprocess, images)))
         if prepared[0].key not in self._warm:
             self._warm.add(prepared[0].key)
             until = time.monotonic() + WARM_SECONDS

@@ -20,7 +20,7 @@ Image: TypeAlias = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class DetectOptions:
-    """What is applied to a network's raw answer, after the forward.
+    """What is wanted of an image; all but `exact` is applied to the raw answer, after the forward.
 
     Attributes
     ----------
@@ -34,6 +34,9 @@ class DetectOptions:
         Most detections of one image.
     agnostic : bool
         Suppress across classes, not within each.
+    exact : bool
+        The network of images is wanted. Else a cheaper one may be asked, where the detector has
+        one for frames (`models.detector.Detector.preprocess_frame`).
     """
 
     conf: float = 0.25
@@ -41,6 +44,7 @@ class DetectOptions:
     classes: frozenset[int] | None = None
     max_det: int = 300
     agnostic: bool = False
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)

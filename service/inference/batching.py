@@ -161,7 +161,7 @@ class Batcher:
         began = time.monotonic()
         try:
             detector = self.detector
-            prepare = detector.preprocess if item.session is None else detector.preprocess_frame
+            prepare = detector.preprocess if item.options.exact else detector.preprocess_frame
             item.prepared = prepare(image, imgsz)
         except Exception as error:
             fail([item.future], as_ours(error, "the image could not be prepared"))

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -137,6 +137,8 @@ class Session:
         self._tracker = tracker
         self._embed = embed
         self._options = options
+        # By appearance tracks are as good where frames are seen in eight bits, by motion alone not.
+        self._detect = replace(options.detect, exact=embed is None)
         self._stages = stages
         self._wake = Wake()
         # Of results, and of results and frames.
@@ -257,7 +259,7 @@ class Session:
         try:
             future = self._detector.submit(
                 frame.image,
-                options.detect,
+                self._detect,
                 session=self.name,
                 imgsz=options.imgsz,
                 deadline=deadline,

@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, wait
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from models.fake import FakeDetector, FakePrepared
 from models.runtime.cpu import AHEAD
-from models.types import DetectOptions
+from models.types import DetectOptions, Image
 from service.errors import DeadlineExceeded, ModelNotReady, QueueFull
 from service.inference.batching import Batcher
 from service.inference.items import Inference
@@ -66,6 +67,22 @@ def test_answers_what_the_detector_sees(make: Make) -> None:
     assert answer.batch_size == 1
     assert min(answer.preprocess_ms, answer.queue_ms, answer.postprocess_ms) >= 0
     assert answer.inference_ms > 0
+
+
+def test_a_cheaper_network_is_asked_where_it_will_do(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batcher = make()
+    seen: list[int] = []
+
+    def cheaper(image: Image, imgsz: int | None = None) -> FakePrepared:
+        seen.append(mark_of(image))
+        return FakePrepared(image)
+
+    monkeypatch.setattr(batcher.detector, "preprocess_frame", cheaper)
+    for mark, exact in ((1, True), (2, False)):
+        batcher.submit(marked(mark), replace(OPTIONS, exact=exact), session="s").result(WAIT)
+    assert seen == [2]
 
 
 def test_an_idle_model_is_given_a_single_image_at_once(make: Make) -> None:

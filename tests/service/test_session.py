@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from models.embed_colour import ColourEmbedder
 from models.fake import FakeDetector
 from models.types import DetectOptions, Image
 from service.decoding.decoders import Decoders
@@ -88,6 +89,34 @@ class Busy:
         if self._asked % 2:
             raise QueueFull("the queue is full")
         return self._batcher.submit(image, options, **how)
+
+
+class Watched:
+    """A detector that notes whether the network of images was wanted."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
+        self.exact: set[bool] = set()
+
+    def submit(self, image: Image, options: DetectOptions, **how: Any) -> Future[Inference]:
+        """Queue an image."""
+        self.exact.add(options.exact)
+        return self._batcher.submit(image, options, **how)
+
+
+@pytest.mark.parametrize("embedder", [None, ColourEmbedder()], ids=["motion", "appearance"])
+def test_a_cheaper_network_will_do_where_appearance_tells_objects_apart(
+    embedder: ColourEmbedder | None,
+) -> None:
+    with Decoders() as decoders, serving() as (_, app):
+        video = Video(decoders, Job(demuxer="mov", ring_bytes=bytes_for(WIDTH * HEIGHT)))
+        assert video.feed is not None
+        with video.feed:
+            video.feed.sendall(clip("mp4", 3))
+        watched = Watched(app.state.models.batcher("fake"))
+        options = SessionOptions(DetectOptions())
+        list(Session("s", video, watched, make_tracker("deepsort"), embedder, options).run())
+    assert watched.exact == {embedder is None}
 
 
 def test_a_full_queue_loses_no_frame() -> None:
