@@ -95,7 +95,8 @@ def measure(
     with ExitStack() as stack:
         torch = stack.enter_context(peers.follower(peers.checkpoint))
         openvino = stack.enter_context(peers.follower(peers.openvino))
-        _follow(server, video, clip.query | {"end": WARM_FRAMES})
+        for embedder in (clip.query, {"embedder": NO_LOOKS}):
+            _follow(server, video, clip.query | embedder | {"end": WARM_FRAMES})
         meter.video(video, STAGE_FRAMES)
         for peer in (torch, openvino):
             peer.rate(clip.path, WARM_FRAMES // 10, clip.classes)

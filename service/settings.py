@@ -69,7 +69,7 @@ class Settings(BaseSettings):
         pattern="^(auto|f32|bf16|f16|int8)$",
         description="What YOLO networks compute in: f32, bf16, f16, or int8 with OpenVINO. auto is "
         "the fastest that costs no accuracy: of pictures bf16 where the processor has it, of "
-        "frames of videos int8 where that was measured to follow objects as well.",
+        "frames followed by appearance int8 where that was measured to be as good.",
     )
     spool_dir: Path | None = Field(
         default=None,
