@@ -76,6 +76,15 @@ def test_a_cancelled_session_stops_wherever_it_is() -> None:
         wait_until(lambda: is_idle(app))
 
 
+def whole_video(decoders: Decoders, frames: int) -> Video:
+    """A video that has been sent to its decoder from beginning to end."""
+    video = Video(decoders, Job(demuxer="mov", ring_bytes=bytes_for(WIDTH * HEIGHT)))
+    assert video.feed is not None
+    with video.feed:
+        video.feed.sendall(clip("mp4", frames))
+    return video
+
+
 class Busy:
     """A detector whose queue is full every other time."""
 
@@ -109,10 +118,7 @@ def test_a_cheaper_network_will_do_where_appearance_tells_objects_apart(
     embedder: ColourEmbedder | None,
 ) -> None:
     with Decoders() as decoders, serving() as (_, app):
-        video = Video(decoders, Job(demuxer="mov", ring_bytes=bytes_for(WIDTH * HEIGHT)))
-        assert video.feed is not None
-        with video.feed:
-            video.feed.sendall(clip("mp4", 3))
+        video = whole_video(decoders, 3)
         watched = Watched(app.state.models.batcher("fake"))
         options = SessionOptions(DetectOptions())
         list(Session("s", video, watched, make_tracker("deepsort"), embedder, options).run())
@@ -121,10 +127,7 @@ def test_a_cheaper_network_will_do_where_appearance_tells_objects_apart(
 
 def test_a_full_queue_loses_no_frame() -> None:
     with Decoders() as decoders, serving() as (_, app):
-        video = Video(decoders, Job(demuxer="mov", ring_bytes=bytes_for(WIDTH * HEIGHT)))
-        assert video.feed is not None
-        with video.feed:
-            video.feed.sendall(clip("mp4", 12))
+        video = whole_video(decoders, 12)
         busy = Busy(app.state.models.batcher("fake"))
         options = SessionOptions(DetectOptions())
         session = Session("busy", video, busy, make_tracker("sort"), None, options)
